@@ -1,0 +1,101 @@
+"""Filter → SQL: which tenders are found, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from aggregator.database import tender_text, tenders
+from aggregator.filters import Filter, Moment, Sort
+from aggregator.models import Event
+from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
+from aggregator.search import fold, parse_query, render_match
+
+Condition = sa.ColumnElement[bool]
+
+
+def select_tenders(columns: list[Any], wanted: Filter, now: datetime, zone: ZoneInfo) -> sa.Select[Any]:
+    """``columns`` of the tenders that ``wanted`` asks for, in no order; times in it are told from ``now`` in ``zone``."""
+    statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
+    return statement.where(*_moments(wanted, now, zone))
+
+
+def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
+    """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
+    # FTS5 yields its rowids newest first by itself, so that the first page of a common word costs little.
+    newest = (tender_text.c.rowid if wanted.q else tenders.c.position).desc()
+    match wanted.sort:
+        case Sort.PUBLISHED:
+            return [newest]
+        case Sort.DEADLINE:
+            return [tenders.c.closes.asc().nulls_last(), newest]
+        case Sort.VALUE:
+            return [tenders.c.amount.desc().nulls_last(), newest]
+        case Sort.CHANGED:
+            return [tenders.c.changed.desc(), newest]
+
+
+def has_event(column: sa.ColumnElement[str], events: frozenset[Event]) -> Condition:
+    """Whether a releases.events ``column`` names one of ``events``."""
+    return sa.or_(*(column.contains(f" {event} ") for event in sorted(events)))
+
+
+def _source(wanted: Filter) -> sa.FromClause:
+    if not wanted.q:
+        return tenders
+    return tender_text.join(tenders, tenders.c.position == tender_text.c.rowid)
+
+
+def _conditions(wanted: Filter) -> Iterator[Condition]:
+    column = tenders.c
+    if wanted.q:
+        query = parse_query(wanted.q)
+        yield tender_text.c.text.op("MATCH")(render_match(query)) if query.clauses else sa.false()
+    if wanted.portal:
+        yield column.portal.in_([fold(portal) for portal in wanted.portal])
+    for coded, codes in (
+        (column.kind, wanted.kind),
+        (column.category, wanted.category),
+        (column.method, wanted.method),
+        (column.status, wanted.status),
+        (column.key, wanted.key),
+    ):
+        if codes:
+            yield coded.in_(codes)
+    for folded, names in (
+        (column.buyer_folded, wanted.buyer),
+        (column.procuring_entity_folded, wanted.procuring_entity),
+    ):
+        if names:
+            yield folded.in_([fold(name) for name in names])
+    if wanted.location:
+        yield sa.or_(*(column.locations_folded.contains(fold(place), autoescape=True) for place in wanted.location))
+    if wanted.year:
+        yield sa.or_(*(column.years.contains(f" {year} ") for year in wanted.year))
+    if wanted.min_value is not None:
+        yield column.amount >= min(int(wanted.min_value * 100), MOST_CENTS)
+    if wanted.max_value is not None:
+        yield column.amount <= min(int(wanted.max_value * 100), MOST_CENTS)
+    if wanted.retender is not None:
+        yield column.retender == wanted.retender
+
+
+def _moments(wanted: Filter, now: datetime, zone: ZoneInfo) -> Iterator[Condition]:
+    def at(moment: Moment, *, end: bool = False) -> datetime:
+        return moment.resolve(now, zone, end=end)
+
+    column = tenders.c
+    if wanted.published_from:
+        yield column.position >= position(at(wanted.published_from))
+    if wanted.published_to:
+        yield column.position <= position(at(wanted.published_to, end=True), LAST_NUMBER)
+    if wanted.deadline_from:
+        yield column.closes >= at(wanted.deadline_from)
+    if wanted.deadline_to:
+        yield column.closes <= at(wanted.deadline_to, end=True)
+    if wanted.changed_since:
+        yield column.changed >= at(wanted.changed_since)

@@ -1,0 +1,282 @@
+"""warta.toml → objects. Every mistake is named with its line, its key and the mend."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from aggregator.filters import Filter, FilterError
+from aggregator.models import Kind
+
+DATABASE_URL = "WARTA_DATABASE_URL"
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used. The message holds file, line, key, what is wrong and the mend."""
+
+
+def parse_duration(text: object) -> timedelta:
+    """``15m``, ``24h``, ``90s``, ``7d`` → timedelta. ValueError on anything else."""
+    match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a whole number and s, m, h or d, as in '15m'")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isascii():
+        raise ValueError(f"{text!r} is not a web address; write it with https:// in front")
+    return text
+
+
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f"{text!r} is no time zone; Indonesia's are Asia/Jakarta, Asia/Makassar, Asia/Jayapura")
+    return text
+
+
+def _year(value: int | str) -> int | str:
+    if isinstance(value, int) and 2000 <= value <= 2100:
+        return value
+    if value in {"current", "previous"}:
+        return value
+    raise ValueError(f"{value!r} is no year; write a year as in 2026, or 'current' or 'previous'")
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Year = Annotated[int | str, AfterValidator(_year)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Publisher(_Table):
+    """Who publishes the feeds. ``authority`` and ``since`` make the tag: ids (RFC 4151) and must never change."""
+
+    name: str = Field(min_length=1)
+    url: WebAddress
+    authority: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    since: date
+    language: Literal["id", "en"] = "id"
+    contact: WebAddress | None = None
+    timezone: Zone = "Asia/Jakarta"
+    place: str = ""
+
+    @model_validator(mode="after")
+    def _url_ends_with_slash(self) -> Self:
+        if not self.url.endswith("/"):
+            raise ValueError("url must end with '/', since feed addresses are made by appending to it")
+        return self
+
+
+class Crawl(_Table):
+    """How politely to crawl. ``delay`` in seconds between two requests to one host, never less."""
+
+    user_agent: str | None = Field(default=None, pattern=r"^Mozilla/[\x20-\x7e]+$")
+    delay: float = Field(default=1.0, ge=0, le=600)
+    archive: Path = Path("var/archive")
+
+
+class Database(_Table):
+    url: str = "sqlite:///var/warta.db"
+
+
+class Publish(_Table):
+    directory: Path = Path("var/public")
+    hub: WebAddress | None = None
+
+
+class Portal(_Table):
+    """One official web source. ``options`` are the family's own settings, checked by the family."""
+
+    id: Id
+    family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(min_length=1)
+    url: WebAddress
+    timezone: Zone = "Asia/Jakarta"
+    kinds: tuple[Kind, ...] = ()
+    every: Duration = timedelta(minutes=15)
+    full_every: Duration = timedelta(hours=24)
+    refresh: Duration = timedelta(hours=6)
+    years: tuple[Year, ...] = ("current",)
+    delay: float | None = Field(default=None, ge=0, le=600)
+    ca_file: Path | None = None
+    enabled: bool = True
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Host and port: what politeness and leases are counted by."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def fiscal_years(self, now: datetime) -> tuple[int, ...]:
+        """``years`` with *current* and *previous* told in the portal's own zone at ``now``."""
+        this = now.astimezone(self.zone).year
+        words = {"current": this, "previous": this - 1}
+        return tuple(dict.fromkeys(words[y] if isinstance(y, str) else y for y in self.years))
+
+
+class FeedTable(_Table):
+    """A feed of the bureau's own, beside the shipped ones."""
+
+    id: Id
+    title: str = Field(min_length=1, max_length=200)
+    description: str = ""
+    kind: Literal["tenders", "changes"] = "tenders"
+    filter: Filter = Filter()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_filter(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("filter"), dict):
+            try:
+                return {**value, "filter": Filter.parse(value["filter"])}
+            except FilterError as error:
+                raise ValueError(f"filter: {error}") from error
+        return value
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Config(_Table):
+    """The whole of warta.toml. ``folder`` is where the file lies; paths are made absolute against it."""
+
+    publisher: Publisher
+    crawl: Crawl = Crawl()
+    database: Database = Database()
+    publish: Publish = Publish()
+    portal: tuple[Portal, ...] = ()
+    feed: tuple[FeedTable, ...] = ()
+    folder: Path = Path()
+
+    @model_validator(mode="after")
+    def _ids_once(self) -> Self:
+        for table, rows in (("portal", self.portal), ("feed", self.feed)):
+            seen: set[str] = set()
+            for row in rows:
+                if row.id in seen:
+                    raise ValueError(f"[[{table}]] id {row.id!r} stands twice; give each its own")
+                seen.add(row.id)
+        return self
+
+    def find_portal(self, portal_id: str) -> Portal:
+        """ConfigError naming the known ids when there is no such portal."""
+        for portal in self.portal:
+            if portal.id == portal_id:
+                return portal
+        known = ", ".join(p.id for p in self.portal) or "none"
+        raise ConfigError(f"no portal {portal_id!r} in the configuration; it has: {known}")
+
+    @property
+    def user_agent(self) -> str:
+        """Honest, with an address to complain to; SPSE answers 403 to agents not beginning with Mozilla/."""
+        return self.crawl.user_agent or f"Mozilla/5.0 (compatible; WartaPengadaan/1.0; +{self.publisher.url})"
+
+    @property
+    def archive_folder(self) -> Path:
+        return self.folder / self.crawl.archive
+
+    @property
+    def public_folder(self) -> Path:
+        return self.folder / self.publish.directory
+
+    @property
+    def lock_folder(self) -> Path:
+        """Where host locks lie: beside the archive, so that all runs of one configuration share them."""
+        return self.archive_folder.parent / "locks"
+
+    @property
+    def database_url(self) -> str:
+        """WARTA_DATABASE_URL, else ``database.url``; a relative SQLite path is told from ``folder``."""
+        url = os.environ.get(DATABASE_URL) or self.database.url
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+            return prefix + str(self.folder / url.removeprefix(prefix))
+        return url
+
+
+def load_config(path: Path) -> Config:
+    """Reads a warta.toml. ConfigError when it is missing, no TOML, or says something that cannot be."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; make one with 'warta init', or name it with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """Pure part of ``load_config``: ``path`` names the file in messages and gives ``folder``."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    if "folder" in tables:
+        raise ConfigError(f"{path}:{_line_of(text, ('folder',))}: folder: unknown key; remove it")
+    try:
+        return Config.model_validate({**tables, "folder": path.absolute().parent})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(text, path, e) for e in error.errors())) from None
+
+
+def _explain(text: str, path: Path, error: Any) -> str:
+    where = tuple(error["loc"])
+    key = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in where) or "the file"
+    return f"{path}:{_line_of(text, where)}: {key}: {_MENDS.get(error['type'], _own_words)(error)}"
+
+
+def _own_words(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+_MENDS = {
+    "extra_forbidden": lambda e: "unknown key; check its spelling or remove it",
+    "missing": lambda e: "is missing; add it",
+    "enum": lambda e: f"{e['input']!r} is not one of {e['ctx']['expected']}",
+    "literal_error": lambda e: f"{e['input']!r} is not one of {e['ctx']['expected']}",
+    "string_pattern_mismatch": lambda e: f"{e['input']!r} must match {e['ctx']['pattern']}",
+}
+
+
+def _line_of(text: str, where: Sequence[str | int]) -> int:
+    """The line that ``where`` (a pydantic location) stands on, or the line of the nearest thing around it."""
+    lines = text.splitlines()
+    names = [part for part in where if isinstance(part, str)]
+    index = next((part for part in where if isinstance(part, int)), 0)
+    if not names:
+        return 1
+    head = re.compile(rf"\s*(\[\[\s*{re.escape(names[0])}\s*\]\]|\[\s*{re.escape(names[0])}\s*\])")
+    heads = [n for n, line in enumerate(lines) if head.match(line)]
+    start = heads[index] if index < len(heads) else 0
+    if len(names) > 1:
+        for n in range(start + 1 if heads else 0, len(lines)):
+            if re.match(r"\s*\[", lines[n]):
+                break
+            if re.match(rf"\s*\"?{re.escape(names[1])}\"?\s*=", lines[n]):
+                return n + 1
+    elif not heads:
+        for n, line in enumerate(lines):
+            if re.match(rf"\s*\"?{re.escape(names[0])}\"?\s*=", line):
+                return n + 1
+    return start + 1

@@ -1,0 +1,305 @@
+"""Tables, engines and transactions: SQLite by default, and a schema that PostgreSQL takes unchanged.
+
+A database is opened with ``open_database``, which also migrates it; every error comes as ``DatabaseError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class DatabaseError(Exception):
+    """The database cannot be used. The message says which, why, and what to do."""
+
+
+def to_micros(time: datetime) -> int:
+    """An aware time as whole microseconds since 1970 UTC."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970 UTC: exact, sortable, and the same on every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _id(name: str) -> sa.Column[int]:
+    """A number given by the repository inside its write transaction, so that it follows commit order."""
+    big = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite's INTEGER primary key needs no second index
+    return sa.Column(name, big, primary_key=True, autoincrement=False)
+
+
+tenders = sa.Table(
+    "tenders",
+    metadata,
+    _id("id"),
+    sa.Column("portal", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("key", sa.String, nullable=False),
+    # What filters and orders look at, derived from the tender. ``position`` puts publication first and makes
+    # it unique (repository.position); ``closes`` is deadline, else registration_deadline; ``amount`` is IDR
+    # cents of the value, else of the budget; folded texts are as search.fold makes them.
+    sa.Column("position", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("status", sa.String),
+    sa.Column("category", sa.String),
+    sa.Column("method", sa.String),
+    sa.Column("buyer", sa.String),
+    sa.Column("buyer_folded", sa.String),
+    sa.Column("procuring_entity", sa.String),
+    sa.Column("procuring_entity_folded", sa.String),
+    sa.Column("locations_folded", sa.Text, nullable=False),
+    sa.Column("years", sa.String, nullable=False),
+    sa.Column("amount", sa.BigInteger),
+    sa.Column("closes", Instant),
+    sa.Column("retender", sa.Boolean, nullable=False),
+    # What the next visit has to know of the last one.
+    sa.Column("first_seen", Instant, nullable=False),
+    sa.Column("last_seen", Instant, nullable=False),
+    sa.Column("last_read", Instant, nullable=False),
+    sa.Column("changed", Instant, nullable=False),
+    sa.Column("row", sa.LargeBinary),
+    sa.Column("home", sa.LargeBinary),
+    sa.Column("schedule_read", Instant),
+    sa.Column("retry_at", Instant),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    # The tender itself: JSON of Tender.as_dict, the names of unread fields, the hash of what counts as content.
+    sa.Column("unread", sa.String, nullable=False),
+    sa.Column("content_hash", sa.LargeBinary, nullable=False),
+    sa.Column("tender", sa.Text, nullable=False),
+    sa.UniqueConstraint("portal", "kind", "key"),
+    sa.Index(None, "portal", "position"),
+    sa.Index(None, "status", "position"),
+    sa.Index(None, "buyer_folded", "position"),
+    sa.Index(None, "procuring_entity_folded", "position"),
+    sa.Index(None, "closes"),
+    sa.Index(None, "amount"),
+    sa.Index(None, "changed"),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    _id("seq"),
+    sa.Column("tender_id", sa.BigInteger, sa.ForeignKey("tenders.id"), nullable=False),
+    sa.Column("time", Instant, nullable=False),
+    sa.Column("tags", sa.String, nullable=False),  # names with a space on either side, so that LIKE finds one
+    sa.Column("events", sa.String, nullable=False),  # likewise
+    sa.Column("changes", sa.Text, nullable=False),  # JSON: [[field, old, new], …]
+    sa.Index(None, "tender_id", "seq"),
+    sa.Index(None, "time"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id("id"),
+    sa.Column("portal", sa.String, nullable=False),
+    sa.Column("sweep", sa.String, nullable=False),
+    sa.Column("started", Instant, nullable=False),
+    sa.Column("finished", Instant, nullable=False),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),  # JSON: [text, …]
+    *(
+        sa.Column(count, sa.Integer, nullable=False)
+        for count in ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
+    ),
+    sa.Index(None, "portal", "id"),
+)
+
+# ``year`` 0 is the portal's home page: a primary key takes no NULL.
+listings = sa.Table(
+    "listings",
+    metadata,
+    sa.Column("portal", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("read", Instant, nullable=False),
+)
+
+# Which keys stand in a listing, and in how many complete readings of it in a row they were missing.
+listed = sa.Table(
+    "listed",
+    metadata,
+    sa.Column("portal", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("missed", sa.Integer, nullable=False),
+    sa.Index(None, "portal", "kind", "year"),
+)
+
+# The index of the raw archive: one row an answer, in the order of a run. The archive's segments hold the same.
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    _id("id"),
+    sa.Column("portal", sa.String, nullable=False),
+    sa.Column("run", Instant, nullable=False),
+    sa.Column("method", sa.String, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("fetched", Instant, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("content_type", sa.String, nullable=False),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    sa.Column("segment", sa.String, nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Index(None, "portal", "run"),
+    sa.Index(None, "body_hash"),
+    sa.UniqueConstraint("segment", "start"),
+)
+
+# Full text on SQLite: an FTS5 table (made by a migration), so it stands outside of ``metadata``.
+# Its rowid is tenders.position, so that FTS5 itself yields newest first.
+tender_text = sa.Table("tender_text", sa.MetaData(), sa.Column("rowid", sa.BigInteger), sa.Column("text", sa.Text))
+
+
+def open_database(address: str) -> Engine:
+    """An engine for ``address`` (``sqlite:///file`` or ``postgresql+psycopg://…``), its schema brought up to date.
+
+    Raises DatabaseError when it cannot be opened, is locked, is no database, or was made by a newer program.
+    """
+    url = _parse_address(address)
+    with _explained(url):
+        if url.get_backend_name() == "sqlite":
+            engine = _open_sqlite(url)
+        else:
+            engine = sa.create_engine(url, pool_pre_ping=True)
+        _migrate(engine)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: it sees one state of the database and holds nobody up."""
+    with _explained(engine.url), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is committed at the end, or rolled back whole when anything raises."""
+    with _explained(engine.url), engine.execution_options(writes=True).begin() as connection:
+        yield connection
+
+
+def _parse_address(address: str) -> URL:
+    try:
+        url = sa.make_url(address)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise DatabaseError(f"{address!r} is no database address; write one as in sqlite:///var/warta.db")
+    return url
+
+
+def _open_sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_PATIENCE})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() != ("wal",):
+            cursor.execute("PRAGMA journal_mode = WAL")  # kept in the file: needed once
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 begins late and commits before DDL; _begin_sqlite does it right
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_PATIENCE * 1000:.0f}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # a published seq must not be given again after a power cut
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and asks for the write lock later fails at once where another one wrote.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == head:
+        return
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseError(
+            f"{engine.url.render_as_string()} was made by a newer version of this program (schema {current}, "
+            f"this one knows {head}): install that version, or name another database"
+        )
+    with writing(engine) as connection:  # alembic looks again at the revision, now under the write lock
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _explained(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        raise DatabaseError(_explain(url, error)) from error
+
+
+# What SQLite says: what to tell the reader.
+_MENDS = {
+    "file is not a database": "is not an SQLite database; move that file away, or name another one",
+    "unable to open database": "cannot be opened; may this user write to its folder?",
+    "readonly database": "cannot be written; may this user write to the file and its folder?",
+    "Permission denied": "cannot be opened; may this user write to its folder?",
+    "database is locked": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
+    "disk is full": "has no room left on its disk; what was saved before is kept",
+}
+
+
+def _explain(url: URL, error: Exception) -> str:
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    mend = next((mend for part, mend in _MENDS.items() if part in said), None)
+    return f"database {url.render_as_string()} {mend or 'cannot be used'} ({said})"

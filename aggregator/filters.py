@@ -1,0 +1,195 @@
+"""One filter for warta.toml, query strings and the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, Self, TypeVar
+from zoneinfo import ZoneInfo
+
+from aggregator.models import Category, Kind, Method, Status
+
+
+class Sort(StrEnum):
+    """Order of what is found; ties are broken by identity, so that pages never overlap."""
+
+    PUBLISHED = "published"  # newest first
+    DEADLINE = "deadline"  # closing soonest first, without deadline last
+    VALUE = "value"  # highest first
+    CHANGED = "changed"  # changed last first
+
+
+class FilterError(ValueError):
+    """A filter value that cannot be used: ``key`` names it, ``why`` says what is wrong and shows a right one."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time in a filter: a date or time, or an offset in days from now (``+7d``, ``-30d``)."""
+
+    text: str
+
+    def resolve(self, now: datetime, zone: ZoneInfo, *, end: bool) -> datetime:
+        """The instant meant; a bare date is its first, or with ``end`` its last, microsecond in ``zone``."""
+        if match := _OFFSET.fullmatch(self.text):
+            return now + timedelta(days=int(match[1]))
+        value = datetime.fromisoformat(self.text)
+        if "T" not in self.text and " " not in self.text:
+            value = datetime.combine(value.date(), time.max if end else time.min)
+        return value if value.tzinfo else value.replace(tzinfo=zone)
+
+
+E = TypeVar("E", bound=StrEnum)
+
+_OFFSET = re.compile(r"([+-]\d{1,4})d")
+_TEXTS = ("portal", "key", "buyer", "procuring_entity", "location")
+_CODES: Mapping[str, type[StrEnum]] = {"kind": Kind, "category": Category, "method": Method, "status": Status}
+_AMOUNTS = ("min_value", "max_value")
+_MOMENTS = ("published_from", "published_to", "deadline_from", "deadline_to", "changed_since")
+MAX_TEXT = 200
+MAX_CHOICES = 50
+MAX_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which tenders. Every key that is set must hold; a key with several values holds when one of them does.
+
+    ``q`` is full text (words, "phrases", OR, -not); ``buyer``, ``procuring_entity`` and ``portal`` match
+    whole and without regard to case, ``location`` as a part. ``min_value`` and ``max_value`` are IDR over the
+    HPS, or over the pagu where there is no HPS. ``status=active`` means open, whatever the clock.
+    """
+
+    q: str = ""
+    portal: tuple[str, ...] = ()
+    kind: tuple[Kind, ...] = ()
+    key: tuple[str, ...] = ()
+    category: tuple[Category, ...] = ()
+    method: tuple[Method, ...] = ()
+    status: tuple[Status, ...] = ()
+    buyer: tuple[str, ...] = ()
+    procuring_entity: tuple[str, ...] = ()
+    location: tuple[str, ...] = ()
+    min_value: Decimal | None = None
+    max_value: Decimal | None = None
+    year: tuple[int, ...] = ()
+    published_from: Moment | None = None
+    published_to: Moment | None = None
+    deadline_from: Moment | None = None
+    deadline_to: Moment | None = None
+    changed_since: Moment | None = None
+    retender: bool | None = None
+    limit: int | None = None
+    sort: Sort = Sort.PUBLISHED
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """A filter from TOML, a query string or options: values may be scalars, or lists where several make sense.
+
+        Empty strings are as if absent. FilterError names the first key that cannot be used.
+        """
+        known = {f.name for f in fields(cls)}
+        parsed: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in known:
+                raise FilterError(key, f"unknown filter key; choose from {', '.join(sorted(known))}")
+            choices = [v for v in _as_list(value) if v != ""]
+            if not choices:
+                continue
+            if len(choices) > MAX_CHOICES:
+                raise FilterError(key, f"at most {MAX_CHOICES} values")
+            parsed[key] = _parse(key, choices)
+        return cls(**parsed)
+
+    def with_limit(self, limit: int) -> Self:
+        return self if self.limit is not None else replace(self, limit=limit)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
+
+
+def _parse(key: str, choices: list[Any]) -> Any:
+    if key in _TEXTS:
+        return tuple(_text(key, c) for c in choices)
+    if key in _CODES:
+        return tuple(_code(key, _CODES[key], c) for c in choices)
+    if key == "year":
+        return tuple(_whole(key, c, 2000, 2100) for c in choices)
+    if len(choices) > 1:
+        raise FilterError(key, "takes one value")
+    value = choices[0]
+    if key == "q":
+        return _text(key, value)
+    if key in _AMOUNTS:
+        return _amount(key, value)
+    if key in _MOMENTS:
+        return _moment(key, value)
+    if key == "retender":
+        return _flag(key, value)
+    if key == "limit":
+        return _whole(key, value, 1, MAX_LIMIT)
+    return _code(key, Sort, value)
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise FilterError(key, f"{value!r} is not a text; put it in quotes")
+    text = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    if not text or len(text) > MAX_TEXT:
+        raise FilterError(key, f"must have 1 to {MAX_TEXT} characters")
+    return text
+
+
+def _code(key: str, codes: type[E], value: Any) -> E:
+    try:
+        return codes(value)
+    except ValueError:
+        raise FilterError(key, f"{value!r} is not known; choose from {', '.join(codes)}") from None
+
+
+def _whole(key: str, value: Any, least: int, most: int) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise FilterError(key, f"{value!r} is not a whole number; as in {least}") from None
+    if isinstance(value, bool) or not least <= number <= most:
+        raise FilterError(key, f"{value!r} is not from {least} to {most}")
+    return number
+
+
+def _amount(key: str, value: Any) -> Decimal:
+    text = str(value)
+    try:
+        if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}(\.\d{1,2})?", text):
+            raise InvalidOperation
+        return Decimal(text)
+    except InvalidOperation:
+        raise FilterError(key, f"{value!r} is not a number of rupiah; as in 500000000") from None
+
+
+def _moment(key: str, value: Any) -> Moment:
+    text = value.isoformat() if isinstance(value, date | datetime) else str(value)
+    moment = Moment(text)
+    try:
+        moment.resolve(datetime(2000, 1, 1, tzinfo=UTC), ZoneInfo("UTC"), end=False)
+    except (ValueError, OverflowError):
+        raise FilterError(key, f"{value!r} is not a date; as in 2026-12-03, 2026-12-03T14:00 or +7d") from None
+    return moment
+
+
+def _flag(key: str, value: Any) -> bool:
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    try:
+        return flags[str(value).lower()]
+    except KeyError:
+        raise FilterError(key, f"{value!r} is neither true nor false") from None

@@ -1,0 +1,518 @@
+"""The words of the domain: frozen values in OCDS's terms, with no I/O.
+
+A ``Tender`` is one contracting process as its source announces it. A ``Reading`` is what one visit to the
+source told of it, a ``Release`` one recorded change, a ``Record`` the tender as the database keeps it.
+
+Amounts are exact decimals with a currency, times are aware datetimes, and every field that Warta
+normalises (category, method, status) stands beside the source's own words for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Kind(StrEnum):
+    """What sort of announcement a tender is; part of its identity."""
+
+    TENDER = "tender"
+    NON_TENDER = "non_tender"
+    RECORDED = "recorded"
+    SELF_MANAGED = "self_managed"
+    EMERGENCY = "emergency"
+    PLAN = "plan"
+    NOTICE = "notice"
+    NEWS = "news"
+
+
+class Category(StrEnum):
+    """OCDS mainProcurementCategory, with consulting apart (OCDS: services + consultingServices)."""
+
+    GOODS = "goods"
+    WORKS = "works"
+    SERVICES = "services"
+    CONSULTING = "consulting"
+
+
+class Method(StrEnum):
+    """OCDS procurementMethod (closed codelist)."""
+
+    OPEN = "open"
+    SELECTIVE = "selective"
+    LIMITED = "limited"
+    DIRECT = "direct"
+
+
+class Status(StrEnum):
+    """OCDS tenderStatus as far as Indonesian portals tell it; withdrawn: no longer on the portal."""
+
+    PLANNED = "planned"
+    ACTIVE = "active"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+    UNSUCCESSFUL = "unsuccessful"
+    WITHDRAWN = "withdrawn"
+
+
+class Sweep(StrEnum):
+    """How much of a portal a crawl looks at: what is open now, or every list."""
+
+    OPEN = "open"
+    FULL = "full"
+
+
+class Verdict(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+
+
+class Event(StrEnum):
+    """What a release tells a reader; one release may tell several. Order is the order they are told in."""
+
+    CANCELLED = "cancelled"
+    UNSUCCESSFUL = "unsuccessful"
+    RETENDER = "retender"
+    AWARD = "award"
+    CONTRACT = "contract"
+    WITHDRAWN = "withdrawn"
+    RETURNED = "returned"
+    NEW = "new"
+    DEADLINE = "deadline"
+    REGISTRATION = "registration"
+    VALUE = "value"
+    BUDGET = "budget"
+    STAGE = "stage"
+    SCHEDULE = "schedule"
+    LOCATION = "location"
+    DETAILS = "details"
+
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact amount with its ISO 4217 currency."""
+
+    amount: Decimal
+    currency: str = "IDR"
+
+    def as_dict(self) -> dict[str, str]:
+        return {"amount": str(self.amount), "currency": self.currency}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, str]) -> Self:
+        return cls(Decimal(value["amount"]), value["currency"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """One row of the schedule (jadwal). ``changes``: how often the portal says this row was moved."""
+
+    title: str
+    starts: datetime | None
+    ends: datetime | None
+    changes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "starts": _iso(self.starts),
+            "ends": _iso(self.ends),
+            "changes": self.changes,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        return cls(
+            title=value["title"],
+            starts=_instant(value["starts"]),
+            ends=_instant(value["ends"]),
+            changes=value["changes"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Award:
+    """A named winner. ``amount``: the negotiated price, else the corrected, else the bid.
+
+    ``supplier`` is None where the source tells an amount but no name (realisations without a provider table).
+    """
+
+    supplier: str | None
+    amount: Money | None = None
+    date: datetime | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "supplier": self.supplier,
+            "amount": self.amount.as_dict() if self.amount else None,
+            "date": _iso(self.date),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        return cls(
+            supplier=value["supplier"],
+            amount=Money.from_dict(value["amount"]) if value["amount"] else None,
+            date=_instant(value["date"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract(Award):
+    """A signed contract, or one realisation (realisasi) of a recorded, self-managed or emergency purchase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file the source offers. Its address may change at any time, so it is never compared."""
+
+    title: str
+    url: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"title": self.title, "url": self.url}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, str]) -> Self:
+        return cls(title=value["title"], url=value["url"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tender:
+    """One contracting process as its source announces it.
+
+    Identity is (``portal``, ``kind``, ``key``); ``key`` is the source's own number, never a title or a date.
+    ``budget`` is the pagu, ``value`` the HPS. ``registration_deadline`` closes registration (home page,
+    *Akhir Pendaftaran*), ``deadline`` closes bids (the schedule's upload stage). ``published`` is *Tanggal
+    Pembuatan*. ``unread`` names fields that this reading, or for a kept tender no reading so far, looked at:
+    their value here means nothing. ``incomplete``: a page that should have been read could not be had.
+
+    Raises ValueError when the key is not URL-safe, the title empty, or a time has no zone.
+    """
+
+    portal: str
+    kind: Kind
+    key: str
+    title: str
+    url: str
+    description: str | None = None
+    buyer: str | None = None
+    procuring_entity: str | None = None
+    category: Category | None = None
+    category_detail: str | None = None
+    method: Method | None = None
+    method_detail: str | None = None
+    status: Status | None = None
+    stage: str | None = None
+    budget: Money | None = None
+    value: Money | None = None
+    fiscal_years: tuple[int, ...] = ()
+    published: datetime | None = None
+    registration_deadline: datetime | None = None
+    deadline: datetime | None = None
+    locations: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    retender: bool = False
+    retender_reason: str | None = None
+    cancellation_reason: str | None = None
+    participants: int | None = None
+    milestones: tuple[Milestone, ...] = ()
+    awards: tuple[Award, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    documents: tuple[Document, ...] = ()
+    incomplete: bool = False
+    unread: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"key {self.key!r} of {self.portal} is not a URL-safe number or name")
+        if not self.title:
+            raise ValueError(f"{self.portal}/{self.kind}/{self.key} has no title")
+        for time in (self.published, self.registration_deadline, self.deadline):
+            if time is not None and time.tzinfo is None:
+                raise ValueError(f"{self.portal}/{self.kind}/{self.key}: time {time} has no zone")
+
+    @property
+    def identity(self) -> tuple[str, Kind, str]:
+        return (self.portal, self.kind, self.key)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The tender as JSON-able values, keys in the order that `export --format jsonl` writes them."""
+        return {
+            "portal": self.portal,
+            "kind": self.kind,
+            "key": self.key,
+            "title": self.title,
+            "description": self.description,
+            "buyer": self.buyer,
+            "procuring_entity": self.procuring_entity,
+            "category": self.category,
+            "category_detail": self.category_detail,
+            "method": self.method,
+            "method_detail": self.method_detail,
+            "status": self.status,
+            "stage": self.stage,
+            "budget": self.budget.as_dict() if self.budget else None,
+            "value": self.value.as_dict() if self.value else None,
+            "fiscal_years": list(self.fiscal_years),
+            "published": _iso(self.published),
+            "registration_deadline": _iso(self.registration_deadline),
+            "deadline": _iso(self.deadline),
+            "locations": list(self.locations),
+            "plans": list(self.plans),
+            "retender": self.retender,
+            "retender_reason": self.retender_reason,
+            "cancellation_reason": self.cancellation_reason,
+            "participants": self.participants,
+            "milestones": [m.as_dict() for m in self.milestones],
+            "awards": [a.as_dict() for a in self.awards],
+            "contracts": [c.as_dict() for c in self.contracts],
+            "documents": [d.as_dict() for d in self.documents],
+            "incomplete": self.incomplete,
+            "url": self.url,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], unread: Sequence[str] = ()) -> Self:
+        """The inverse of ``as_dict``; ``unread`` is kept beside it. KeyError on a missing key."""
+        return cls(
+            portal=value["portal"],
+            kind=Kind(value["kind"]),
+            key=value["key"],
+            title=value["title"],
+            url=value["url"],
+            description=value["description"],
+            buyer=value["buyer"],
+            procuring_entity=value["procuring_entity"],
+            category=Category(value["category"]) if value["category"] else None,
+            category_detail=value["category_detail"],
+            method=Method(value["method"]) if value["method"] else None,
+            method_detail=value["method_detail"],
+            status=Status(value["status"]) if value["status"] else None,
+            stage=value["stage"],
+            budget=Money.from_dict(value["budget"]) if value["budget"] else None,
+            value=Money.from_dict(value["value"]) if value["value"] else None,
+            fiscal_years=tuple(value["fiscal_years"]),
+            published=_instant(value["published"]),
+            registration_deadline=_instant(value["registration_deadline"]),
+            deadline=_instant(value["deadline"]),
+            locations=tuple(value["locations"]),
+            plans=tuple(value["plans"]),
+            retender=value["retender"],
+            retender_reason=value["retender_reason"],
+            cancellation_reason=value["cancellation_reason"],
+            participants=value["participants"],
+            milestones=tuple(Milestone.from_dict(m) for m in value["milestones"]),
+            awards=tuple(Award.from_dict(a) for a in value["awards"]),
+            contracts=tuple(Contract.from_dict(c) for c in value["contracts"]),
+            documents=tuple(Document.from_dict(d) for d in value["documents"]),
+            incomplete=value["incomplete"],
+            unread=frozenset(unread),
+        )
+
+
+TENDER_FIELDS = tuple(f.name for f in fields(Tender))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field's move from ``old`` to ``new``, both as ``Tender.as_dict`` writes them."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One recorded change of a tender (OCDS release).
+
+    ``tags`` are OCDS releaseTag values, ``events`` what it tells a reader; ``changes`` hold only the
+    difference (empty for the first release of a tender). ``time`` is the run's ``now`` plus n µs in the order found; ``seq`` is given by the database
+    in commit order and None before that.
+    """
+
+    portal: str
+    kind: Kind
+    key: str
+    time: datetime
+    tags: tuple[str, ...]
+    events: tuple[Event, ...]
+    changes: tuple[Change, ...] = ()
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A tender as the database keeps it (OCDS record): ``changed`` moves only when its content did."""
+
+    tender: Tender
+    first_seen: datetime
+    last_seen: datetime
+    changed: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **self.tender.as_dict(),
+            "first_seen": _iso(self.first_seen),
+            "last_seen": _iso(self.last_seen),
+            "changed": _iso(self.changed),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One finished crawl of one portal. ``requests`` counts every request sent, robots.txt and retries too;
+    ``errors`` those that failed after retries; the other counts are tenders."""
+
+    portal: str
+    sweep: Sweep
+    started: datetime
+    finished: datetime
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    requests: int = 0
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    withdrawn: int = 0
+    errors: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as `crawl --json` prints it; ``seconds`` of wall time."""
+        return {
+            "portal": self.portal,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "requests": self.requests,
+            "seen": self.seen,
+            "new": self.new,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "withdrawn": self.withdrawn,
+            "errors": self.errors,
+            "seconds": round((self.finished - self.started).total_seconds(), 3),
+        }
+
+
+# What a spider yields, in the order found ------------------------------------------------------------
+
+
+GONE = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one visit told of one tender; the item a spider yields.
+
+    ``row`` and ``home`` are fingerprints of the tender's list row and home-page row; they are kept in the same
+    transaction as the tender, so that a crash between list and detail reads the detail again. None: that
+    listing was not looked at, so keep what is stored; ``GONE``: looked at, and the tender does not stand there.
+    ``schedule_read``: the schedule was asked for and answered. ``missing``: a page that should be there
+    was answered 404, so the incomplete tender is tried again with backoff; after any other failure it is
+    tried again in the very next run.
+    """
+
+    tender: Tender
+    row: bytes | None = None
+    home: bytes | None = None
+    schedule_read: bool = False
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One page of a listing: these keys stand in it, whether or not their details were read.
+
+    A listing is the list of one kind and ``year``; ``year`` None is the portal's home page. ``complete`` is
+    set on the last item of a listing that was read to its end: only then may keys count as vanished.
+    """
+
+    kind: Kind
+    year: int | None
+    keys: tuple[str, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database remembers of one tender for the next visit; ``row``, ``home`` as in Reading."""
+
+    row: bytes | None = None
+    home: bytes | None = None
+    active: bool = False
+    schedule_read: datetime | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a run has to answer for. ``code`` is one of PROBLEMS, ``text`` names thing and place.
+
+    ``sample`` holds at most 200 characters of what the source sent instead.
+    """
+
+    code: str
+    text: str
+    sample: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}" + (f" ({self.sample})" if self.sample else "")
+
+
+PROBLEMS: Mapping[str, Verdict | None] = {
+    # code: the verdict it forces, at the least; None: told, but the run may still be ok
+    "unknown_label": None,  # a label, column or code that the parser has no word for
+    "shape": Verdict.PARTIAL,  # a page or row that is not what it should be; kept data stays
+    "filter": Verdict.PARTIAL,  # rows that the request's filter should have left out
+    "unsorted": Verdict.PARTIAL,  # a page out of the order asked for
+    "duplicate_key": Verdict.PARTIAL,  # one key twice in one listing
+    "short": Verdict.PARTIAL,  # fewer rows than the source announced
+    "collapsed": Verdict.PARTIAL,  # a listing shrank by more than a third; not believed
+    "stale": Verdict.PARTIAL,  # the newest row is older than the source's own rhythm allows
+    "missing_page": Verdict.PARTIAL,  # a detail page that cannot be had; tried again later
+    "listing": Verdict.FAILED,  # a listing that could not be read to its end
+    "rate_limited": Verdict.FAILED,  # 429 or 503 again after waiting, or a wait too long
+    "refused": Verdict.FAILED,  # 401, 403, robots.txt, or a token refused twice
+    "busy": Verdict.FAILED,  # another run holds the host
+    "blocked": Verdict.BLOCKED,  # a challenge page
+    "errors": Verdict.FAILED,  # too many failed requests, or the run broke off
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One run's assignment to a spider: which part of the portal, what is known already, and the run's time.
+
+    ``portal`` is the portal's id; ``years`` are fiscal years; ``limit`` ends each listing after that many
+    rows (the listing is then never complete).
+    """
+
+    portal: str
+    now: datetime
+    sweep: Sweep = Sweep.FULL
+    kinds: tuple[Kind, ...] = ()
+    years: tuple[int, ...] = ()
+    limit: int | None = None
+    known: Mapping[tuple[Kind, str], Known]
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

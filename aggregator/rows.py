@@ -1,0 +1,139 @@
+"""Tenders, releases and runs as database rows, and back. Pure: dictionaries by column name, no SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from datetime import datetime
+from typing import Any
+
+from aggregator.changes import content_hash
+from aggregator.database import to_micros
+from aggregator.models import Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
+from aggregator.search import fold
+
+MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
+
+LAST_NUMBER = 2**30 - 1  # of a tender's row; 63 bits hold it and a second up to the year 2242
+
+_SECOND = 1_000_000  # microseconds
+_KEYS = frozenset(f.name for f in fields(Tender)) - {"unread"}
+_COUNTS = ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
+
+
+def position(time: datetime, number: int = 0) -> int:
+    """Where a tender published at ``time`` with row number ``number`` stands: unique, later ones higher.
+
+    The second in the high bits, the row number in the low ones; those of one second lie between numbers 0 and
+    LAST_NUMBER. Seconds that no column could hold (before 1697, after 2242) count as the first or last one.
+    """
+    second = max(-(2**33), min(to_micros(time) // _SECOND, 2**33 - 1))
+    return second * (LAST_NUMBER + 1) + number
+
+
+def render_tender(tender: Tender) -> str:
+    return json.dumps(tender.as_dict(), ensure_ascii=False, separators=(",", ":"))
+
+
+def render_unread(tender: Tender) -> str:
+    return " ".join(sorted(tender.unread))
+
+
+def parse_tender(text: str, unread: str) -> Tender:
+    """The inverse of both. A field that an older program did not know yet is unread: learning it is no change."""
+    values = json.loads(text)
+    unknown = _KEYS - values.keys()
+    empty = {f.name: f.default for f in fields(Tender) if f.name in unknown and f.default is not MISSING}
+    return Tender.from_dict({**values, **empty}, (*unread.split(), *unknown))
+
+
+def tender_row(tender: Tender, text: str) -> dict[str, Any]:
+    """The columns that follow from the tender alone; ``text`` is ``render_tender`` of it."""
+    return {
+        "portal": tender.portal,
+        "kind": tender.kind,
+        "key": tender.key,
+        "status": tender.status,
+        "category": tender.category,
+        "method": tender.method,
+        "buyer": tender.buyer,
+        "buyer_folded": fold(tender.buyer) if tender.buyer else None,
+        "procuring_entity": tender.procuring_entity,
+        "procuring_entity_folded": fold(tender.procuring_entity) if tender.procuring_entity else None,
+        "locations_folded": fold("\n".join(tender.locations)),
+        "years": "".join(f" {year} " for year in tender.fiscal_years),
+        "amount": _cents(tender.value or tender.budget),
+        "closes": tender.deadline or tender.registration_deadline,
+        "retender": tender.retender,
+        "unread": render_unread(tender),
+        "content_hash": content_hash(tender),
+        "tender": text,
+    }
+
+
+def parse_record(row: Mapping[str, Any]) -> Record:
+    return Record(
+        tender=parse_tender(row["tender"], row["unread"]),
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        changed=row["changed"],
+    )
+
+
+def release_row(release: Release, seq: int, tender_id: int) -> dict[str, Any]:
+    changes = [[change.field, change.old, change.new] for change in release.changes]
+    return {
+        "seq": seq,
+        "tender_id": tender_id,
+        "time": release.time,
+        "tags": "".join(f" {tag} " for tag in release.tags),
+        "events": "".join(f" {event} " for event in release.events),
+        "changes": json.dumps(changes, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def parse_release(row: Mapping[str, Any]) -> Release:
+    """From the columns of ``release_row`` and the tender's portal, kind and key."""
+    return Release(
+        portal=row["portal"],
+        kind=Kind(row["kind"]),
+        key=row["key"],
+        time=row["time"],
+        tags=tuple(row["tags"].split()),
+        events=tuple(Event(event) for event in row["events"].split()),
+        changes=tuple(Change(*change) for change in json.loads(row["changes"])),
+        seq=row["seq"],
+    )
+
+
+def run_row(run: Run, number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "portal": run.portal,
+        "sweep": run.sweep,
+        "started": run.started,
+        "finished": run.finished,
+        "verdict": run.verdict,
+        "reasons": json.dumps(run.reasons, ensure_ascii=False),
+        **{count: getattr(run, count) for count in _COUNTS},
+    }
+
+
+def parse_run(row: Mapping[str, Any]) -> Run:
+    return Run(
+        portal=row["portal"],
+        sweep=Sweep(row["sweep"]),
+        started=row["started"],
+        finished=row["finished"],
+        verdict=Verdict(row["verdict"]),
+        reasons=tuple(json.loads(row["reasons"])),
+        **{count: row[count] for count in _COUNTS},
+    )
+
+
+def _cents(amount: Money | None) -> int | None:
+    """IDR cents; None for another currency, which no filter can compare."""
+    if amount is None or amount.currency != "IDR":
+        return None
+    return min(int(amount.amount * 100), MOST_CENTS)

@@ -1,0 +1,83 @@
+"""A first warta.toml from four answers. Pure; config.py reads what this writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from string import Template
+from urllib.parse import urlsplit
+
+STARTER = Template("""\
+# Written by `warta init`. Every key is explained in docs/configuration.md; unknown keys are errors.
+# Relative paths are told from the folder of this file.
+
+[publisher]
+# Who publishes, as readers see it.
+name = $name
+# Where the published tree is served; ends with /.
+url = $url
+# A name you own and a day you owned it: they make the ids of all entries. Never change either.
+authority = $authority
+since = "$since"
+# Language of pages and feeds: id or en.
+language = "id"
+# A page where readers can ask.
+$contact
+
+[crawl]
+# Seconds between two requests to one host; never less than its robots.txt asks.
+delay = 1.0
+
+[[portal]]
+# Your short name for it; part of ids and addresses, so never change it.
+id = $portal
+# The software it runs.
+family = "spse"
+# As readers see it.
+name = $portal_name
+url = $portal_url
+# Or Asia/Makassar, Asia/Jayapura.
+timezone = "Asia/Jakarta"
+kinds = ["tender", "non_tender", "recorded", "self_managed", "emergency"]
+# How often what is open now is read (one small page), and how often all lists are.
+every = "15m"
+full_every = "24h"
+# Budget years: current, previous, or numbers as in 2025.
+years = ["current"]
+
+# A feed of your own, beside the shipped ones, is a filter with a title.
+# [[feed]]
+# id = "konstruksi-jalan"
+# title = "Konstruksi jalan dan jembatan"
+# filter = { status = "active", category = "works", min_value = 200_000_000, q = "jalan OR jembatan" }
+""")
+
+
+def render_starter(name: str, url: str, portal: str, contact: str, since: date) -> str:
+    """The text of a first warta.toml. ``portal`` is a slug on spse.inaproc.id or an address."""
+    address = portal.strip().rstrip("/") if "://" in portal else f"https://spse.inaproc.id/{portal.strip()}"
+    slug = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).path or urlsplit(address).netloc).lower()).strip("-")
+    return STARTER.substitute(
+        name=_quote(name),
+        url=_quote(url.strip().rstrip("/") + "/"),
+        authority=_quote((urlsplit(url.strip()).hostname or "").lower()),
+        since=since.isoformat(),
+        contact=f"contact = {_quote(contact)}" if contact.strip() else '# contact = "https://…"',
+        portal=_quote(slug),
+        portal_name=_quote(_name_portal(slug)),
+        portal_url=_quote(address),
+    )
+
+
+def _quote(text: str) -> str:
+    """A TOML string; control characters are dropped."""
+    return json.dumps("".join(c for c in text.strip() if c.isprintable()), ensure_ascii=False)
+
+
+def _name_portal(slug: str) -> str:
+    """malangkota → LPSE Kota Malang, as the portals are named; anything else keeps its slug."""
+    for ending, word in (("kota", "Kota"), ("kab", "Kabupaten"), ("prov", "Provinsi")):
+        if slug.endswith(ending) and slug != ending:
+            return f"LPSE {word} {slug.removesuffix(ending).capitalize()}"
+    return f"LPSE {slug}"

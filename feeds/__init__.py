@@ -1,0 +1,1 @@
+"""What subscribers get. Knows aggregator, never spiders."""

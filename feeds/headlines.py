@@ -1,0 +1,292 @@
+"""What a release tells a reader: a headline for its title, and one line for each thing that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from aggregator.models import Award, Category, Change, Event, Kind, Method, Milestone, Money, Release, Status, Tender
+from feeds.sentences import join_parts, tell_award
+from feeds.text import clip, plain
+from feeds.wording import NBSP, Wording
+
+MOST_STAGE = 80
+MOST_TEXT = 400
+MOST_REASON = 1000
+
+# News of its own. Where one of these happened, the headline is about it and not about what moved beside it.
+_NEWS = {
+    Event.CANCELLED,
+    Event.UNSUCCESSFUL,
+    Event.RETENDER,
+    Event.AWARD,
+    Event.CONTRACT,
+    Event.WITHDRAWN,
+    Event.RETURNED,
+    Event.NEW,
+}
+# Fields that some event tells of; DETAILS tells the others.
+_TOLD = {
+    "status",
+    "stage",
+    "budget",
+    "value",
+    "registration_deadline",
+    "deadline",
+    "locations",
+    "milestones",
+    "retender",
+    "retender_reason",
+    "cancellation_reason",
+}
+_REALISED = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
+_CODES: Mapping[str, Callable[[str], Category | Method]] = {"category": Category, "method": Method}
+
+Telling = tuple[str, str]  # headline and line; the line may be empty
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """``headline`` stands before the tender's name, ``lines`` are sentences of the body."""
+
+    headline: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    release: Release
+    tender: Tender
+    wording: Wording
+    missing_since: datetime | None
+
+    def find(self, field: str) -> tuple[Any, Any]:
+        """Old and new value of a field; in a release that did not change it nothing and what the tender has."""
+        for change in self.release.changes:
+            if change.field == field:
+                return change.old, change.new
+        return None, self.tender.as_dict()[field]
+
+
+def tell_release(
+    release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None
+) -> News:
+    """``tender`` is as of the release; ``missing_since`` is when it had vanished, if it is back again."""
+    case = _Case(release, tender, wording, missing_since)
+    events = [event for event in Event if event in release.events] or [Event.DETAILS]
+    tellings = {event: _TELLERS[event](case) for event in events}
+    first = events[0]
+    if first in _NEWS or len(events) == 1:
+        headline = tellings[first][0]
+    else:
+        headline = wording.say("many", count=f"{len(events)}").replace(" ", NBSP, 1)
+    return News(headline, tuple(line for _, line in tellings.values() if line))
+
+
+def _tell_new(case: _Case) -> Telling:
+    return case.wording.say("new"), ""
+
+
+def _tell_cancelled(case: _Case) -> Telling:
+    return case.wording.say("cancelled"), _quote_reason(case, "cancellation_reason")
+
+
+def _tell_unsuccessful(case: _Case) -> Telling:
+    return case.wording.say("unsuccessful"), _quote_reason(case, "cancellation_reason")
+
+
+def _tell_retender(case: _Case) -> Telling:
+    line = _quote_reason(case, "retender_reason")
+    if case.tender.deadline:
+        line += " " + case.wording.say("new_deadline", time=case.wording.short_time(case.tender.deadline))
+    return case.wording.say("retendered"), line.strip()
+
+
+def _quote_reason(case: _Case, field: str) -> str:
+    if field in case.tender.unread:
+        return ""  # not "gives no reason": nobody has looked
+    reason = clip(plain(getattr(case.tender, field) or ""), MOST_REASON)
+    return case.wording.say("reason", reason=reason) if reason else case.wording.say("no_reason")
+
+
+def _tell_award(case: _Case) -> Telling:
+    wording, awards = case.wording, case.tender.awards
+    if len(awards) == 1:
+        line = _tell_winner(awards[0], case)
+    else:
+        line = join_parts((tell_award(award, wording) for award in awards), "; ") + "." if awards else ""
+    before = [Award.from_dict(old) for old in case.find("awards")[0] or []]
+    if {award.supplier for award in before} - {award.supplier for award in awards}:
+        told = join_parts((tell_award(award, wording) for award in before), "; ")
+        line += " " + wording.say("award_before", awards=told)
+    return wording.say("awarded"), line.strip()
+
+
+def _tell_winner(award: Award, case: _Case) -> str:
+    """Only a single winner's price compares with the HPS: several share it."""
+    wording, value = case.wording, case.tender.value
+    told = tell_award(award, wording)
+    if not (award.amount and value and value.amount > 0 and value.currency == award.amount.currency):
+        return f"{told}."
+    gap = value.amount - award.amount.amount
+    if not gap:
+        return wording.say("award_equal", award=told)
+    difference = f"{wording.money(Money(abs(gap), value.currency))} ({wording.percent(abs(gap), value.amount)})"
+    return wording.say("award_below" if gap > 0 else "award_above", award=told, difference=difference)
+
+
+def _tell_contract(case: _Case) -> Telling:
+    # What the small kinds call realisasi is kept as a contract, but nobody signed one.
+    headline = case.wording.say("realised" if case.tender.kind in _REALISED else "contracted")
+    told = join_parts((tell_award(contract, case.wording) for contract in case.tender.contracts), "; ")
+    return headline, f"{told}." if told else ""
+
+
+def _tell_withdrawn(case: _Case) -> Telling:
+    return case.wording.say("withdrawn"), case.wording.say("withdrawn_body")
+
+
+def _tell_returned(case: _Case) -> Telling:
+    since = case.missing_since
+    return case.wording.say("returned"), (
+        case.wording.say("returned_body", date=case.wording.date(since)) if since else ""
+    )
+
+
+def _tell_deadline(case: _Case) -> Telling:
+    return _tell_moved_time(case, "deadline", "deadline")
+
+
+def _tell_registration(case: _Case) -> Telling:
+    return _tell_moved_time(case, "registration_deadline", "registration")
+
+
+def _tell_moved_time(case: _Case, field: str, phrase: str) -> Telling:
+    wording = case.wording
+    old, new = (datetime.fromisoformat(text) if text else None for text in case.find(field))
+    line = _move(wording, wording.label(field), old and wording.short_time(old), new and wording.short_time(new))
+    if old and new:
+        direction = "later" if new > old else "sooner"
+        return wording.say(f"{phrase}_{direction}", span=wording.span(old, new)), line
+    return wording.say(f"{phrase}_set" if new else f"{phrase}_gone"), line
+
+
+def _tell_value(case: _Case) -> Telling:
+    return _tell_price(case, "value")
+
+
+def _tell_budget(case: _Case) -> Telling:
+    return _tell_price(case, "budget")
+
+
+def _tell_price(case: _Case, field: str) -> Telling:
+    wording, label = case.wording, case.wording.label(field)
+    old, new = (Money.from_dict(money) if money else None for money in case.find(field))
+    line = _move(wording, label, old and wording.money(old), new and wording.money(new))
+    if not (old and new):
+        return wording.say("price_set" if new else "price_gone", label=label), line
+    if old.currency != new.currency:
+        return wording.say("price_changed", label=label), line
+    gap = new.amount - old.amount
+    difference = wording.short_money(Money(abs(gap), new.currency)) + _share(wording, abs(gap), old.amount)
+    return wording.say("price_up" if gap > 0 else "price_down", label=label, difference=difference), line
+
+
+def _share(wording: Wording, part: Decimal, whole: Decimal) -> str:
+    return f" ({wording.percent(part, whole)})" if whole > 0 else ""
+
+
+def _tell_stage(case: _Case) -> Telling:
+    wording = case.wording
+    old, new = (clip(plain(text or ""), MOST_STAGE) for text in case.find("stage"))
+    if new and new != old:
+        return wording.say("stage_now", stage=new), _move(wording, wording.label("stage"), old, new)
+    before, after = (
+        wording.status(Status(status), case.tender.deadline, case.release.time) if status else ""
+        for status in case.find("status")
+    )
+    return wording.say("status_now", status=after), _move(wording, wording.label("status"), before, after)
+
+
+def _tell_schedule(case: _Case) -> Telling:
+    """The first row that moved, and how many others did."""
+    wording = case.wording
+    old_rows, new_rows = ([Milestone.from_dict(row) for row in rows or []] for rows in case.find("milestones"))
+    old_by_title = {row.title: row for row in old_rows}
+    moves = [
+        _move_row(wording, old_by_title.get(row.title), row)
+        for row in new_rows
+        if (before := old_by_title.get(row.title)) is None or (before.starts, before.ends) != (row.starts, row.ends)
+    ]
+    if len(moves) > 1:
+        moves[0] = f"{moves[0].removesuffix('.')}, {wording.say('and_more', count=len(moves) - 1)}."
+    return wording.say("schedule"), moves[0] if moves else ""
+
+
+def _move_row(wording: Wording, old: Milestone | None, new: Milestone) -> str:
+    """A row's end, or its start where the end stayed; dates, or times too where the day stayed."""
+    end_moved = old is None or old.ends != new.ends
+    before = old and (old.ends if end_moved else old.starts)
+    after = new.ends if end_moved else new.starts
+    same_day = before and after and wording.date(before) == wording.date(after)
+    form = wording.short_time if same_day else wording.date
+    label = clip(plain(new.title), MOST_STAGE)
+    return _move(wording, label, before and form(before), after and form(after))
+
+
+def _tell_location(case: _Case) -> Telling:
+    wording = case.wording
+    old, new = (clip(join_parts(places or [], "; "), MOST_TEXT) for places in case.find("locations"))
+    return wording.say("location"), _move(wording, wording.label("locations"), old, new)
+
+
+def _tell_details(case: _Case) -> Telling:
+    moves = (_move_detail(case.wording, change) for change in case.release.changes if change.field not in _TOLD)
+    return case.wording.say("details"), " ".join(moves)
+
+
+def _move_detail(wording: Wording, change: Change) -> str:
+    old, new = (_show(wording, change.field, value) for value in (change.old, change.new))
+    return _move(wording, wording.label(change.field), old, new)
+
+
+def _show(wording: Wording, field: str, value: Any) -> str:
+    """A value as ``Tender.as_dict`` writes it, in words."""
+    if field in _CODES and value:
+        return wording.name(_CODES[field](value))
+    if field in {"awards", "contracts"}:
+        return join_parts((tell_award(Award.from_dict(award), wording) for award in value), "; ")
+    if field == "published":
+        return wording.date(datetime.fromisoformat(value)) if value else ""
+    parts: Iterable[Any] = value if isinstance(value, list) else [value or ""]
+    return clip(join_parts(str(part) for part in parts), MOST_TEXT)
+
+
+def _move(wording: Wording, label: str, old: str | None, new: str | None) -> str:
+    """Label: old → new. Where there was nothing before, only what there is now."""
+    if not old:
+        return wording.say("told", label=label, new=new or wording.say("none"))
+    return wording.say("moved", label=label, old=old, new=new or wording.say("none"))
+
+
+_TELLERS: Mapping[Event, Callable[[_Case], Telling]] = {
+    Event.CANCELLED: _tell_cancelled,
+    Event.UNSUCCESSFUL: _tell_unsuccessful,
+    Event.RETENDER: _tell_retender,
+    Event.AWARD: _tell_award,
+    Event.CONTRACT: _tell_contract,
+    Event.WITHDRAWN: _tell_withdrawn,
+    Event.RETURNED: _tell_returned,
+    Event.NEW: _tell_new,
+    Event.DEADLINE: _tell_deadline,
+    Event.REGISTRATION: _tell_registration,
+    Event.VALUE: _tell_value,
+    Event.BUDGET: _tell_budget,
+    Event.STAGE: _tell_stage,
+    Event.SCHEDULE: _tell_schedule,
+    Event.LOCATION: _tell_location,
+    Event.DETAILS: _tell_details,
+}

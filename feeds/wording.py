@@ -1,0 +1,277 @@
+"""Forms and phrases in Indonesian and English: money, dates, labels. Absolute dates only, for feeds are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.units import format_unit
+
+from aggregator.models import Category, Kind, Method, Money, Status
+from feeds.text import plain
+
+Language = Literal["id", "en"]
+
+NBSP = "\u00a0"  # between a number and its unit (EYD), so that a line never ends between the two
+
+_EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
+_TENTH, _CENT, _WHOLE = Decimal("0.1"), Decimal("0.01"), Decimal(1)
+_INDONESIAN_MARKS = str.maketrans(",.", ".,")
+_MAGNITUDES = ((6, "million"), (9, "billion"), (12, "trillion"))
+_CLOCKS = {"Asia/Jakarta": "WIB", "Asia/Pontianak": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
+_LOCALES = {language: Locale.parse(language) for language in ("id", "en")}
+
+_PHRASES: Mapping[str, tuple[str, str]] = {
+    "million": ("juta", "million"),
+    "billion": ("miliar", "billion"),
+    "trillion": ("triliun", "trillion"),
+    # what a tender says in one sentence
+    "value": ("HPS {money}", "HPS {money}"),
+    "budget": ("Pagu {money}", "Budget {money}"),
+    "amount": ("Nilai {money}", "Value {money}"),
+    "no_value": ("Nilai belum diumumkan", "Value not announced"),
+    "bids_close": ("penawaran ditutup {time}", "bids close {time}"),
+    "registration_closes": ("pendaftaran ditutup {time}", "registration closes {time}"),
+    "no_dates": ("jadwal belum diumumkan", "dates not announced"),
+    "recorded_on": ("dicatat {date}", "recorded {date}"),
+    "plan": ("Rencana {year}", "Plan {year}"),
+    "plan_budget": ("pagu {money}", "budget {money}"),
+    "plan_no_value": ("nilai belum diumumkan", "value not announced"),
+    "plan_from": ("pemilihan mulai {month}", "selection from {month}"),
+    "and_more": ("dan {count} lainnya", "and {count} more"),
+    "source": ("Sumber: {portal}, dibaca {time}.", "Source: {portal}, read {time}."),
+    # what a release says
+    "new": ("Paket baru", "New package"),
+    "many": ("{count} perubahan", "{count} changes"),
+    "moved": ("{label}: {old} → {new}.", "{label}: {old} → {new}."),
+    "told": ("{label}: {new}.", "{label}: {new}."),
+    "none": ("belum diumumkan", "not announced"),
+    "deadline_later": ("Batas akhir diperpanjang {span}", "Deadline extended by {span}"),
+    "deadline_sooner": ("Batas akhir dimajukan {span}", "Deadline brought forward by {span}"),
+    "deadline_set": ("Batas akhir diumumkan", "Deadline announced"),
+    "deadline_gone": ("Batas akhir dihapus", "Deadline removed"),
+    "registration_later": ("Pendaftaran diperpanjang {span}", "Registration extended by {span}"),
+    "registration_sooner": ("Pendaftaran dimajukan {span}", "Registration brought forward by {span}"),
+    "registration_set": ("Akhir pendaftaran diumumkan", "Registration deadline announced"),
+    "registration_gone": ("Akhir pendaftaran dihapus", "Registration deadline removed"),
+    "price_up": ("{label} naik {difference}", "{label} up {difference}"),
+    "price_down": ("{label} turun {difference}", "{label} down {difference}"),
+    "price_set": ("{label} diumumkan", "{label} announced"),
+    "price_gone": ("{label} dihapus", "{label} removed"),
+    "price_changed": ("{label} berubah", "{label} changed"),
+    "stage_now": ("Masuk tahap {stage}", "Now at stage {stage}"),
+    "status_now": ("Status kini {status}", "Status now {status}"),
+    "retendered": ("Ditender ulang", "Retendered"),
+    "cancelled": ("Dibatalkan", "Cancelled"),
+    "unsuccessful": ("Gagal", "Unsuccessful"),
+    "reason": ("Alasan di portal: “{reason}”.", "Reason on the portal: “{reason}”."),
+    "no_reason": ("Portal tidak menyebut alasan.", "The portal gives no reason."),
+    "new_deadline": ("Batas akhir baru: {time}.", "New deadline: {time}."),
+    "awarded": ("Pemenang ditetapkan", "Winner named"),
+    "award_below": ("{award}: {difference} di bawah HPS.", "{award}: {difference} below HPS."),
+    "award_above": ("{award}: {difference} di atas HPS.", "{award}: {difference} above HPS."),
+    "award_equal": ("{award}: sama dengan HPS.", "{award}: equal to HPS."),
+    "award_before": ("Semula: {awards}.", "Was: {awards}."),
+    "contracted": ("Kontrak ditandatangani", "Contract signed"),
+    "realised": ("Realisasi dicatat", "Realisation recorded"),
+    "withdrawn": ("Tidak tampil lagi di portal", "No longer on the portal"),
+    "withdrawn_body": (
+        "Dua pembacaan lengkap tidak menemukannya; isi terakhir tersimpan.",
+        "Two full readings missed it; the last version is kept.",
+    ),
+    "returned": ("Tampil lagi di portal", "Back on the portal"),
+    "returned_body": ("Hilang sejak {date}.", "Missing since {date}."),
+    "schedule": ("Jadwal berubah", "Schedule changed"),
+    "location": ("Lokasi berubah", "Location changed"),
+    "details": ("Rincian berubah", "Details changed"),
+    # what a run says
+    "run_recovered": ("Pulih", "Recovered"),
+    "run_failed": ("Gagal", "Failed"),
+    "run_blocked": ("Terblokir", "Blocked"),
+    "run_ok": ("Lancar: dibaca {time}.", "Fine: read {time}."),
+    "run_partial": (
+        "Sebagian: {errors} dari {requests} halaman tidak terbaca.",
+        "Partial: {errors} of {requests} pages unread.",
+    ),
+    "run_because": ("Gagal: {why}.", "Failed: {why}."),
+    "run_blocked_body": (
+        "Terblokir: portal meminta pemeriksaan peramban; pembacaan dihentikan.",
+        "Blocked: the portal wants a browser check; reading stopped.",
+    ),
+    "run_last_success": ("Terakhir berhasil {time}.", "Last success {time}."),
+    "why_no_answer": ("portal tidak menjawab", "no answer"),
+    "why_listing": ("daftar paket tidak terbaca sampai akhir", "a list could not be read to its end"),
+    "why_rate_limited": ("portal minta jeda yang terlalu lama", "the portal asked for too long a pause"),
+    "why_refused": ("portal menolak permintaan", "the portal refused the request"),
+    "why_busy": ("pembacaan lain sedang berjalan", "another reading is under way"),
+    "why_errors": ("terlalu banyak halaman tidak terbaca", "too many pages could not be read"),
+    # feeds
+        "of_place": ("{name} di {place}", "{name} in {place}"),
+    "method_feed": ("Metode {name}", "{name} method"),
+    "slice_feed": ("Paket {name} yang masih terbuka.", "Open {name} packages."),
+}
+
+_LABELS: Mapping[str, tuple[str, str]] = {
+    "title": ("Nama paket", "Package"),
+    "key": ("Kode paket", "Code"),
+    "kind": ("Jenis pengumuman", "Notice type"),
+    "description": ("Uraian", "Description"),
+    "buyer": ("Instansi", "Buyer"),
+    "procuring_entity": ("Satuan kerja", "Work unit"),
+    "category": ("Jenis pengadaan", "Category"),
+    "category_detail": ("Jenis pengadaan", "Category"),
+    "method": ("Metode", "Method"),
+    "method_detail": ("Metode", "Method"),
+    "status": ("Status", "Status"),
+    "stage": ("Tahap", "Stage"),
+    "budget": ("Pagu", "Budget"),
+    "value": ("HPS", "HPS"),
+    "fiscal_years": ("Tahun anggaran", "Fiscal year"),
+    "published": ("Tayang", "Published"),
+    "registration_deadline": ("Akhir pendaftaran", "Registration closes"),
+    "deadline": ("Batas akhir penawaran", "Bids close"),
+    "milestones": ("Jadwal", "Schedule"),
+    "locations": ("Lokasi", "Location"),
+    "plans": ("Rencana (RUP)", "Plan (RUP)"),
+    "awards": ("Pemenang", "Winner"),
+    "contracts": ("Kontrak", "Contract"),
+    "retender": ("Tender ulang", "Retender"),
+    "retender_reason": ("Alasan diulang", "Reason for retender"),
+    "cancellation_reason": ("Alasan dibatalkan", "Reason for cancellation"),
+}
+
+_NAMES: Mapping[Kind | Category | Method | Status, tuple[str, str]] = {
+    Kind.TENDER: ("Tender", "Tender"),
+    Kind.NON_TENDER: ("Non Tender", "Non-tender"),
+    Kind.RECORDED: ("Pencatatan", "Recorded"),
+    Kind.SELF_MANAGED: ("Swakelola", "Self-managed"),
+    Kind.EMERGENCY: ("Darurat", "Emergency"),
+    Kind.PLAN: ("RUP", "Plan"),
+    Kind.NOTICE: ("Pengumuman", "Notice"),
+    Kind.NEWS: ("Berita", "News"),
+    Category.GOODS: ("Pengadaan Barang", "Goods"),
+    Category.WORKS: ("Pekerjaan Konstruksi", "Works"),
+    Category.SERVICES: ("Jasa Lainnya", "Other services"),
+    Category.CONSULTING: ("Jasa Konsultansi", "Consulting"),
+    Method.OPEN: ("Terbuka", "Open"),
+    Method.SELECTIVE: ("Terseleksi", "Selective"),
+    Method.LIMITED: ("Terbatas", "Limited"),
+    Method.DIRECT: ("Langsung", "Direct"),
+    Status.PLANNED: ("Direncanakan", "Planned"),
+    Status.ACTIVE: ("Terbuka", "Open"),
+    Status.COMPLETE: ("Selesai", "Complete"),
+    Status.CANCELLED: ("Dibatalkan", "Cancelled"),
+    Status.UNSUCCESSFUL: ("Gagal", "Unsuccessful"),
+    Status.WITHDRAWN: ("Tidak tampil di portal", "No longer on the portal"),
+}
+_UNDER_WAY = ("Dalam proses", "Under way")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language, and the zone that times are told in (the portal's)."""
+
+    language: Language
+    zone: ZoneInfo
+
+    def say(self, phrase: str, **values: object) -> str:
+        """A phrase of the house with its values put in; KeyError for a phrase or a value that is not there."""
+        return self._choose(_PHRASES[phrase]).format_map(values)
+
+    def label(self, field: str) -> str:
+        """How a field of Tender is called."""
+        return self._choose(_LABELS[field])
+
+    def name(self, code: Kind | Category | Method | Status) -> str:
+        """How a code is called; an active tender is *open* here, see ``status``."""
+        return self._choose(_NAMES[code])
+
+    def status(self, status: Status, deadline: datetime | None, at: datetime) -> str:
+        """The status as it stands ``at`` that time: an active tender past its deadline is under way."""
+        late = status is Status.ACTIVE and deadline is not None and deadline <= at
+        return self._choose(_UNDER_WAY) if late else self.name(status)
+
+    def money(self, money: Money) -> str:
+        """Exact, with cents: Rp5.912.300.000,00."""
+        return self._amount(money, self._number(money.amount, _CENT))
+
+    def short_money(self, money: Money) -> str:
+        """One decimal of the greatest unit: Rp5,9 miliar; below a million in whole rupiah."""
+        power, unit = 0, ""
+        for next_power, phrase in _MAGNITUDES:
+            shown = money.amount.scaleb(-power, _EXACT).quantize(_TENTH if power else _WHOLE, context=_EXACT)
+            if abs(shown) >= 10 ** (next_power - power):  # as rounded: 999.960.000 is a miliar
+                power, unit = next_power, NBSP + self.say(phrase)
+        amount = money.amount.scaleb(-power, _EXACT)
+        number = self._number(amount, _TENTH if power else _WHOLE).removesuffix(".0" if self.language == "en" else ",0")
+        return self._amount(money, number + unit)
+
+    def percent(self, part: Decimal, whole: Decimal) -> str:
+        """``part`` of ``whole`` with one decimal: 9,1%."""
+        return self._number(_EXACT.divide(part * 100, whole), _TENTH) + "%"
+
+    def long_time(self, time: datetime) -> str:
+        """Kamis, 3 Desember 2026, 14.00 WIB | Thursday 3 December 2026, 14:00 WIB (UTC+7)."""
+        local, locale = time.astimezone(self.zone), _LOCALES[self.language]
+        weekday = locale.days["format"]["wide"][local.weekday()]
+        date = f"{local.day} {locale.months['format']['wide'][local.month]} {local.year}"
+        if self.language == "id":
+            return f"{weekday}, {date}, {self._clock(local)}"
+        offset = f" ({_offset(local)})" if self.zone.key in _CLOCKS else ""
+        return f"{weekday} {date}, {self._clock(local)}{offset}"
+
+    def short_time(self, time: datetime) -> str:
+        """3 Des 2026, 14.00 WIB | 3 Dec 2026, 14:00 WIB."""
+        return f"{self.date(time)}, {self._clock(time.astimezone(self.zone))}"
+
+    def date(self, time: datetime) -> str:
+        """3 Des 2026 | 3 Dec 2026."""
+        local = time.astimezone(self.zone)
+        return f"{local.day} {_LOCALES[self.language].months['format']['abbreviated'][local.month]} {local.year}"
+
+    def month(self, time: datetime) -> str:
+        """Januari 2027 | January 2027."""
+        local = time.astimezone(self.zone)
+        return f"{_LOCALES[self.language].months['format']['wide'][local.month]} {local.year}"
+
+    def span(self, old: datetime, new: datetime) -> str:
+        """How far two times lie apart: calendar days in the zone from a day on, else hours, else minutes."""
+        first, last = sorted((old.astimezone(self.zone), new.astimezone(self.zone)))
+        apart = last - first
+        if apart >= timedelta(days=1):
+            count, unit = (last.date() - first.date()).days, "duration-day"
+        elif apart >= timedelta(hours=1):
+            count, unit = apart // timedelta(hours=1), "duration-hour"
+        else:
+            count, unit = max(apart // timedelta(minutes=1), 1), "duration-minute"
+        return format_unit(count, unit, locale=self.language).replace(" ", NBSP)
+
+    def _choose(self, pair: tuple[str, str]) -> str:
+        return pair[0] if self.language == "id" else pair[1]
+
+    def _number(self, number: Decimal, step: Decimal) -> str:
+        text = f"{number.quantize(step, context=_EXACT):,f}"
+        return text.translate(_INDONESIAN_MARKS) if self.language == "id" else text
+
+    def _amount(self, money: Money, number: str) -> str:
+        if money.currency == "IDR":
+            return f"-Rp{number[1:]}" if number.startswith("-") else f"Rp{number}"
+        return f"{plain(money.currency)}{NBSP}{number}"
+
+    def _clock(self, local: datetime) -> str:
+        clock = f"{local:%H.%M}" if self.language == "id" else f"{local:%H:%M}"
+        return f"{clock}{NBSP}{_CLOCKS.get(self.zone.key) or _offset(local)}"
+
+
+def _offset(local: datetime) -> str:
+    """UTC+7, UTC-3:30, UTC."""
+    minutes = round((local.utcoffset() or timedelta()).total_seconds() / 60)
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")

@@ -1,0 +1,1 @@
+"""How to read the official sources. Knows aggregator.models and aggregator.config; never feeds, never SQL."""

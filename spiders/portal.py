@@ -1,0 +1,255 @@
+"""What every spider of a portal shares: its assignment, polite fetching, and telling what went wrong.
+
+A spider of a family subclasses ``PortalSpider`` and writes ``visit``: one linear coroutine that awaits
+``fetch`` for each page and yields readings and listings. One page after the other is all the concurrency
+that a host is asked for, so there are no callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import scrapy
+from scrapy import signals
+from scrapy.downloadermiddlewares.retry import get_retry_request
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+)
+from scrapy.http import Request, Response
+
+from aggregator.config import Portal, load_config
+from aggregator.models import Kind, Listing, Problem, Reading, Sweep, Visit
+from spiders.reading import Refusal, ShapeError
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+
+LONGEST_WAIT = 120.0  # seconds of Retry-After that a run sits out; a longer one ends it
+
+_CHALLENGE = re.compile(rb"<title>Just a moment|/cdn-cgi/challenge-platform/|cf-mitigated|_cf_chl_opt")
+
+
+_DOWNLOAD_ERRORS = (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    ResponseDataLossError,
+    ConnectionError,
+    OSError,
+)
+
+
+class Unavailable(Exception):
+    """A page that could not be had; ``status`` 0: no answer. ``missing``: the source says there is no such page."""
+
+    def __init__(self, text: str, *, status: int = 0, missing: bool = False) -> None:
+        super().__init__(text)
+        self.status = status
+        self.missing = missing
+
+
+class Stop(Exception):
+    """The run must end here: the source blocks us, or asks us to slow down beyond what we can wait."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class Tally(Protocol):
+    """Where a spider tells its problems; aggregator.runs.Tally in a run."""
+
+    def report(self, problem: Problem) -> None: ...
+
+    def failed_request(self) -> None: ...
+
+
+class Archive(Protocol):
+    """Where bodies go before they are parsed; aggregator.archive.Archive in a run."""
+
+    def save(self, request: Request, response: Response) -> None: ...
+
+
+@dataclass
+class LoggedTally:
+    """For plain Scrapy (`scrapy crawl`), where no run keeps count: problems are logged."""
+
+    spider: scrapy.Spider
+
+    def report(self, problem: Problem) -> None:
+        self.spider.logger.warning("%s", problem)
+
+    def failed_request(self) -> None:
+        """Scrapy logs and counts it already."""
+
+
+class PortalSpider(scrapy.Spider):
+    """One run over one portal. ``scrapy crawl FAMILY -a portal=ID [-a sweep=open] [-a kinds=…] [-a years=…]``."""
+
+    portal: Portal
+    task: Visit
+    tally: Tally
+    archive: Archive | None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        arguments = {k: kwargs.pop(k) for k in ("portal", "sweep", "kinds", "years", "limit") if k in kwargs}
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        portal = crawler.settings.get("WARTA_PORTAL")
+        if portal is None:
+            config = load_config(Path(os.environ.get("WARTA_CONFIG", "warta.toml")))
+            portal = config.find_portal(arguments.get("portal", ""))
+            crawler.settings.set("USER_AGENT", config.user_agent, priority="spider")
+            delay = config.crawl.delay if portal.delay is None else portal.delay
+            crawler.settings.set("DOWNLOAD_DELAY", delay, priority="spider")
+        spider.portal = portal
+        spider.task = crawler.settings.get("WARTA_VISIT") or _plain_visit(portal, arguments)
+        spider.tally = crawler.settings.get("WARTA_TALLY") or LoggedTally(spider)
+        spider.archive = crawler.settings.get("WARTA_ARCHIVE")
+        spider.allowed_domains = [urlsplit(portal.url).hostname or ""]
+        crawler.signals.connect(spider._obey_crawl_delay, signals.robots_parsed)
+        return spider
+
+    @abstractmethod
+    def visit(self) -> AsyncIterator[Reading | Listing]:
+        """Reads the portal as ``self.task`` asks, one page after the other."""
+
+    async def start(self) -> AsyncIterator[Any]:
+        try:
+            async for item in self.visit():
+                yield item
+        except Stop as stop:
+            self.tally.failed_request()
+            self.tally.report(stop.problem)
+        except (Unavailable, ShapeError) as error:
+            self.give_up("listing", self.portal.id, error)
+        except Exception as error:
+            # Scrapy would log this and call the run finished: the verdict must know.
+            self.tally.report(Problem("errors", f"{type(error).__name__}: {error}"))
+            raise
+
+    def give_up(self, code: str, what: str, error: Unavailable | ShapeError) -> None:
+        """Counts and reports a page that stays unread: ``what`` names it in the verdict's reasons."""
+        self.tally.failed_request()
+        if isinstance(error, ShapeError):
+            code = "shape" if code == "missing_page" else code
+            self.tally.report(Problem(code, f"{what}: {error}", error.sample))
+        else:
+            self.tally.report(Problem(code, f"{what}: {error}"))
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: str | bytes = b"",
+        parse_refusal: Callable[[bytes], Refusal | None] = lambda body: None,
+    ) -> Response:
+        """One page, archived. Raises Unavailable where it cannot be had, Stop where the run must end.
+
+        ``parse_refusal`` knows the family's error pages that come with status 200; Refusal.ERROR is tried again
+        like a 500. 429 and 503 are answered by waiting as long as Retry-After says, once, and going slower from then on.
+        """
+        request = Request(url, method=method, headers=dict(headers or {}), body=body, dont_filter=True)
+        waited = False
+        while True:
+            response = await self._download(request)
+            if response.status in (429, 503) and not _CHALLENGE.search(response.body):
+                wait = retry_after(response, datetime.now(UTC))
+                if waited or wait > LONGEST_WAIT:
+                    raise Stop(Problem("rate_limited", f"{url}: {response.status}, Retry-After {wait:.0f} s"))
+                waited = True
+                self._slow_down()
+                await asyncio.sleep(wait)
+                continue
+            self._archive(request, response)
+            if response.status in (403, 503) and _CHALLENGE.search(response.body):
+                raise Stop(Problem("blocked", f"{url}: a challenge page stands in front of the portal"))
+            refusal = parse_refusal(response.body)
+            if refusal is Refusal.ERROR and response.status == 200:
+                again = get_retry_request(request, spider=self, reason="error page with status 200")
+                if again:
+                    request = again
+                    continue
+            if response.status == 200 and refusal is None:
+                return response
+            raise Unavailable(
+                f"{response.status}" + (f", {refusal} page" if refusal else ""),
+                status=response.status,
+                missing=response.status == 404 or refusal is Refusal.MISSING,
+            )
+
+    async def _download(self, request: Request) -> Response:
+        engine = self.crawler.engine
+        if engine is None:
+            raise RuntimeError("fetch outside of a crawl")
+        try:
+            return await engine.download_async(request)
+        except IgnoreRequest as error:
+            raise Unavailable(str(error), missing=True) from error
+        except _DOWNLOAD_ERRORS as error:
+            raise Unavailable(f"{type(error).__name__} {error}".strip()[:160]) from error
+
+    def _archive(self, request: Request, response: Response) -> None:
+        if self.archive:
+            self.archive.save(request, response)
+
+    def _obey_crawl_delay(self, robotparser: Any, request: Request) -> None:
+        """robots.txt's Crawl-delay raises ``delay``; Scrapy reads it but does not apply it."""
+        agent = self.crawler.settings["USER_AGENT"]
+        self._delay_at_least(robotparser.crawl_delay(agent) or 0.0)
+
+    def _slow_down(self) -> None:
+        engine = self.crawler.engine
+        for slot in engine.downloader.slots.values() if engine else ():
+            slot.delay = max(2 * slot.delay, 1.0)
+
+    def _delay_at_least(self, seconds: float) -> None:
+        engine = self.crawler.engine
+        for slot in engine.downloader.slots.values() if engine else ():
+            slot.delay = max(slot.delay, seconds)
+
+
+def retry_after(response: Response, now: datetime) -> float:
+    """Seconds that Retry-After (RFC 9110 section 10.2.3: seconds or a date) asks to wait; 5 where it says nothing."""
+    text = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 5.0
+
+
+def _plain_visit(portal: Portal, arguments: Mapping[str, str]) -> Visit:
+    now = datetime.now(UTC)
+    kinds: Sequence[str] = arguments["kinds"].split(",") if "kinds" in arguments else portal.kinds
+    years = [int(y) for y in arguments["years"].split(",")] if "years" in arguments else portal.fiscal_years(now)
+    return Visit(
+        portal=portal.id,
+        now=now,
+        sweep=Sweep(arguments.get("sweep", Sweep.FULL)),
+        kinds=tuple(Kind(kind) for kind in kinds),
+        years=tuple(years),
+        limit=int(arguments["limit"]) if "limit" in arguments else None,
+        known={},
+    )

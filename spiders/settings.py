@@ -1,0 +1,37 @@
+"""Scrapy settings that differ from the defaults, each with its reason (Scrapy 2.19)."""
+
+from tldextract import TLDExtract
+from scrapy.downloadermiddlewares import cookies
+
+BOT_NAME = "warta"
+SPIDER_MODULES = ["spiders"]
+USER_AGENT = "Mozilla/5.0 (compatible; WartaPengadaan/1.0)"  # SPSE refuses agents that do not begin so
+TWISTED_REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
+
+REMOTE_CONTROL_ENABLED = False  # on by default: an HTTP server that runs Python
+TELNETCONSOLE_ENABLED = False  # on by default: a console open to the machine
+DOWNLOAD_VERIFY_CERTIFICATES = True  # off by default; a portal with a broken chain names its own ca_file
+ROBOTSTXT_OBEY = True  # off by default
+COOKIES_ENABLED = True  # SPSE's token lives in its session cookie
+
+DOWNLOAD_DELAY = 1.0  # seconds; what the portals' shared host asks for
+DOWNLOAD_DELAY_JITTER = 0.0  # 0.5 by default, which makes a gap of 1 s one of 0.5 to 1.5 s
+CONCURRENT_REQUESTS_PER_DOMAIN = 1  # the host is the scarce thing
+CONCURRENT_ITEMS = 1  # 100 by default, which makes about a hundred tasks for every response
+
+DOWNLOAD_TIMEOUT = 60  # 180 s by default; a portal that is slower is down
+DOWNLOAD_MAXSIZE = 20 * 1024 * 1024  # 1 GiB by default: room for a bomb
+DOWNLOAD_WARNSIZE = 0  # the limit above is the rule; no second one
+URLLENGTH_LIMIT = 8192  # SiRUP's search address has about 2,400 characters
+RETRY_TIMES = 2
+RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # without 429 and 503: spiders/portal.py obeys Retry-After
+METAREFRESH_ENABLED = False  # no source uses it, and it may lead anywhere
+REDIRECT_MAX_TIMES = 3
+
+ITEM_PIPELINES = {"aggregator.pipeline.RepositoryPipeline": 300}
+FEED_EXPORTERS = {"jsonl": "aggregator.export.ReadingExporter"}  # -O out.jsonl writes what export writes
+LOG_LEVEL = "INFO"
+STATS_DUMP = False  # one line a run is logged instead
+
+# Scrapy's cookie code otherwise asks the internet for a list of suffixes.
+cookies._split_domain = TLDExtract(suffix_list_urls=(), include_psl_private_domains=True)

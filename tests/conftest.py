@@ -1,0 +1,63 @@
+"""Fixtures that several tests share: a configuration in a folder of its own, and an empty repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aggregator.config import DATABASE_URL, Config, load_config
+from aggregator.database import open_database
+from aggregator.repository import Repository
+
+ROOT = Path(__file__).parents[1]
+
+CONFIG = """\
+[publisher]
+name = "BLP Kota Malang"
+url = "https://blp.example.go.id/umpan/"
+authority = "blp.example.go.id"
+since = "2026-01-01"
+place = "Kota Malang"
+
+[crawl]
+delay = 0.0
+
+[[portal]]
+id = "malangkota"
+family = "spse"
+name = "LPSE Kota Malang"
+url = "https://spse.example.go.id/malangkota"
+kinds = ["tender", "non_tender", "recorded", "self_managed", "emergency"]
+"""
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warta.toml with one portal that does not exist; its database and files lie beside it."""
+    monkeypatch.delenv(DATABASE_URL, raising=False)
+    path = tmp_path / "warta.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def config(config_file: Path) -> Config:
+    return load_config(config_file)
+
+
+@pytest.fixture
+def repository(config: Config) -> Repository:
+    return Repository(open_database(config.database_url))
+
+
+def need(program: str) -> str:
+    """The path of a program that a test needs: skips the test where it is missing, but fails it in CI."""
+    path = shutil.which(program)
+    if path is None and os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is missing; .ci/run should have installed it")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path

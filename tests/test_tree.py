@@ -1,0 +1,209 @@
+"""The published folder: atomic, untouched where nothing changed, and mindful of what is not its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from feeds.tree import JOURNAL, LOCK, MANIFEST, Part, Published, open_tree
+
+NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
+BODY = b"<p>" + b"paket " * 200
+
+
+def save(root: Path, files: dict[str, bytes], *, name: str = "part", print_of: str = "1") -> Published:
+    with open_tree(root) as tree:
+        tree.save(name, print_of, files, NOW, {})
+    return tree.published
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.name[0] != "."}
+
+
+def stamps(root: Path) -> dict[str, tuple[int, int]]:
+    return {name: ((root / name).stat().st_mtime_ns, (root / name).stat().st_ino) for name in files(root)}
+
+
+def test_a_file_and_its_twin_are_written_once(tmp_path: Path) -> None:
+    assert save(tmp_path, {"feeds/a.rss": BODY, "robots.txt": b"x"}) == Published(written=2)
+    assert set(files(tmp_path)) == {"feeds/a.rss", "feeds/a.rss.gz", "robots.txt"}  # one byte does not compress
+    assert gzip.decompress((tmp_path / "feeds/a.rss.gz").read_bytes()) == BODY
+    assert (tmp_path / "feeds/a.rss.gz").read_bytes()[4:8] == bytes(4)  # no time in the header
+    before = stamps(tmp_path)
+    assert save(tmp_path, {"feeds/a.rss": BODY, "robots.txt": b"x"}, print_of="2") == Published(unchanged=2)
+    assert stamps(tmp_path) == before
+
+
+def test_the_time_of_a_file_is_that_of_the_change(tmp_path: Path) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    for name in ("a.rss", "a.rss.gz"):
+        assert (tmp_path / name).stat().st_mtime_ns == 1_795_488_000_123_456_000
+
+
+def test_new_bytes_always_have_a_later_time(tmp_path: Path) -> None:
+    """An entry that leaves a feed changes its bytes but brings no newer change: If-Modified-Since must see it."""
+    save(tmp_path, {"a.rss": BODY})
+    save(tmp_path, {"a.rss": BODY + b"!"}, print_of="2")
+    assert (tmp_path / "a.rss").stat().st_mtime_ns == 1_795_488_001_123_456_000
+
+
+def test_published_files_can_be_read_by_the_web_server(tmp_path: Path) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "a.rss").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_kept_part_is_not_written_again(tmp_path: Path) -> None:
+    with open_tree(tmp_path) as tree:
+        tree.save("part", "1", {"a.rss": BODY}, NOW, {"count": 3})
+    with open_tree(tmp_path) as tree:
+        assert tree.find_kept("part", "2") is None
+        part = tree.find_kept("part", "1")
+    assert part is not None
+    assert part.facts == {"count": 3}
+    assert tree.published == Published(unchanged=1)
+    assert (tmp_path / "a.rss").exists()
+
+
+@pytest.mark.parametrize("name", ["a.rss", "a.rss.gz"])
+@pytest.mark.parametrize("content", [None, b"", BODY[::-1]])
+def test_a_part_that_was_tampered_with_is_not_kept_and_gets_mended(
+    tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    before = files(tmp_path)
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with open_tree(tmp_path) as tree:
+        assert tree.find_kept("part", "1") is None
+        tree.save("part", "1", {"a.rss": BODY}, NOW, {})
+    assert files(tmp_path) == before
+
+
+def test_what_is_no_longer_published_goes_and_foreign_files_stay(tmp_path: Path) -> None:
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds/own.rss").write_bytes(b"foreign")
+    (tmp_path / "feeds/own.rss.gz").write_bytes(b"foreign")
+    save(tmp_path, {"feeds/a.rss": BODY, "feeds/b.rss": BODY})
+    assert save(tmp_path, {"feeds/b.rss": BODY}) == Published(unchanged=1, removed=1)
+    assert set(files(tmp_path)) == {"feeds/own.rss", "feeds/own.rss.gz", "feeds/b.rss", "feeds/b.rss.gz"}
+
+
+def test_a_failing_publish_removes_nothing(tmp_path: Path) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    with pytest.raises(ZeroDivisionError), open_tree(tmp_path):
+        _ = 1 / 0
+    assert "a.rss" in files(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "", "a\nb", "ä"])
+def test_no_path_leads_outside(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ValueError, match="no path inside"):
+        save(tmp_path / "root", {path: BODY})
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name[0] != "."]
+
+
+@pytest.mark.parametrize(
+    "manifest", ["", "{", "[]", '{"a": 1}', '{"a": {}}', '{"p": {"fingerprint": "", "files": {"../x": []}, "facts": {}}}']
+)
+def test_an_unreadable_manifest_only_costs_time(
+    tmp_path: Path, manifest: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "public"
+    save(root, {"a.rss": BODY})
+    (tmp_path / "x").write_text("not ours")
+    (root / MANIFEST).write_text(manifest)
+    assert save(root, {"a.rss": BODY}) == Published(unchanged=1)
+    assert "cannot be read" in caplog.text
+    assert (tmp_path / "x").exists()
+    assert "part" in json.loads((root / MANIFEST).read_text())
+
+
+def test_the_manifest_is_left_alone_when_nothing_changed(tmp_path: Path) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    before = (tmp_path / MANIFEST).stat().st_mtime_ns
+    with open_tree(tmp_path) as tree:
+        assert isinstance(tree.find_kept("part", "1"), Part)
+    assert (tmp_path / MANIFEST).stat().st_mtime_ns == before
+
+
+def test_an_interrupted_publish_leaves_whole_files_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dying at any single rename leaves each file old or new; the next publish makes everything right."""
+    old = {"a.rss": BODY, "b.rss": BODY}
+    new = {"a.rss": BODY + b"2", "c.rss": BODY + b"3"}
+    real = Path.replace
+    for survived in range(5):
+        root = tmp_path / str(survived)
+        save(root, old)
+        renames = 0
+
+        def dying(self: Path, target: Path, survived: int = survived) -> Path:
+            nonlocal renames
+            renames += 1
+            if renames > survived:
+                raise KeyboardInterrupt
+            return real(self, target)
+
+        monkeypatch.setattr(Path, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            save(root, new, print_of="2")
+        monkeypatch.setattr(Path, "replace", real)
+        assert (root / "a.rss").read_bytes() in {old["a.rss"], new["a.rss"]}
+        assert (root / JOURNAL).exists()
+        save(root, {"a.rss": BODY + b"4"}, print_of="3")
+        assert set(files(root)) == {"a.rss", "a.rss.gz"}
+        assert gzip.decompress((root / "a.rss.gz").read_bytes()) == BODY + b"4"
+        assert {p.name for p in root.iterdir() if p.name[0] == "."} == {MANIFEST, LOCK}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.test_tree import BODY, NOW, open_tree
+with open_tree(Path(sys.argv[1])) as tree:
+    tree.save("x", "2", {f"{n}.rss": BODY + b"2" for n in range(3)}, NOW, {})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_kill_9_frees_the_lock_and_the_next_publish_mends(tmp_path: Path) -> None:
+    save(tmp_path, {"0.rss": BODY}, name="x")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[1])
+    assert killed.returncode == -signal.SIGKILL
+    save(tmp_path, {"0.rss": BODY}, name="x")
+    assert set(files(tmp_path)) == {"0.rss", "0.rss.gz"}
+    assert (tmp_path / "0.rss").read_bytes() == BODY
+
+
+def test_two_publishes_at_once_follow_each_other(tmp_path: Path) -> None:
+    order = []
+
+    def second() -> None:
+        with open_tree(tmp_path) as tree:
+            order.append("second")
+            tree.save("part", "2", {"b.rss": BODY}, NOW, {})
+
+    with open_tree(tmp_path) as tree:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.05)
+        tree.save("part", "1", {"a.rss": BODY}, NOW + timedelta(days=1), {})
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert set(files(tmp_path)) == {"b.rss", "b.rss.gz"}

@@ -1,0 +1,462 @@
+"""The command line: one short function a verb. The only place that knows spiders, aggregator and feeds.
+
+Standard output holds results only; progress, log lines and mistakes go to standard error. Rooms are imported
+inside the verbs that need them, so that `warta --help` does not wait for Scrapy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from aggregator.config import Config, ConfigError, Portal, load_config, parse_config
+from aggregator.database import DatabaseError, open_database
+from aggregator.filters import Filter, FilterError
+from aggregator.models import Kind, Run, Sweep, Verdict
+from aggregator.repository import Repository
+from aggregator.starter import render_starter
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+MISTAKE = 2  # exit code of bad usage and bad configuration
+BAD = {Verdict.FAILED, Verdict.BLOCKED}
+
+app = typer.Typer(
+    help="Reads official procurement portals politely and gives their tenders back as feeds.",
+    epilog="Try it offline: [bold]warta demo[/]. Your own: [bold]warta init[/], [bold]warta run[/], "
+    "[bold]warta serve[/].",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    # Filter keys are the same everywhere, so --min-value and --min_value are one option.
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": lambda t: t.replace("-", "_")},
+)
+out = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+class UsageMistake(ValueError):
+    """Something the user can mend: the message says what is wrong and how to say it right."""
+
+
+class ExportFormat(StrEnum):
+    JSONL = "jsonl"
+
+
+PortalIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[PORTAL]...", help="Ids from warta.toml. None: all that are enabled.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+def main() -> None:
+    """Runs the command line. What the user can mend ends in one clear line and exit code 2, never in a traceback."""
+    try:
+        app()
+    except (ConfigError, DatabaseError, UsageMistake) as mistake:
+        for line in str(mistake).splitlines():
+            err.print(f"warta: {line}")
+        sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"warta {version('warta-pengadaan')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The configuration.")] = Path("warta.toml"),
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    context.obj = config
+    terminal = err.is_terminal
+    handler = RichHandler(console=err, show_path=False) if terminal else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s" if terminal else "%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING if terminal else logging.INFO, handlers=[handler])
+    for chatty in ("scrapy", "twisted", "alembic", "asyncio", "protego", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+# Verbs -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write warta.toml.")] = Path(),
+    name: Annotated[str, typer.Option(help="Who publishes, as readers see it.")] = "",
+    url: Annotated[str, typer.Option(help="Where the published tree will be served.")] = "",
+    portal: Annotated[str, typer.Option(help="The portal's slug on spse.inaproc.id, or its address.")] = "",
+    contact: Annotated[str, typer.Option(help="A page where readers can ask; may stay empty.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options as they are.")] = False,
+) -> None:
+    """Asks four questions and writes a commented warta.toml.
+
+    Without a terminal, or with --yes, it asks nothing and takes the options:
+
+    [dim]warta init desk --name "BLP Kota Batu" --url https://blp.batukota.go.id/umpan/ --portal batukota --yes[/]
+    """
+    path = directory / "warta.toml"
+    if path.exists():
+        raise UsageMistake(f"{path} is there already; edit it, or choose another folder")
+    if not yes and sys.stdin.isatty():
+        name = name or typer.prompt("Who publishes? (as in BLP Kota Batu)", err=True)
+        url = url or typer.prompt("Where will the feeds be served? (as in https://blp.example.go.id/umpan/)", err=True)
+        portal = portal or typer.prompt("Which portal? (its slug on spse.inaproc.id, or its address)", err=True)
+        contact = contact or typer.prompt("A page where readers can ask? (Enter: none)", default="", err=True)
+    missing = [f"--{key}" for key, said in (("name", name), ("url", url), ("portal", portal)) if not said.strip()]
+    if missing:
+        raise UsageMistake(f"init needs {', '.join(missing)}")
+    text = render_starter(name, url, portal, contact, datetime.now(UTC).date())
+    parse_config(text, path)
+    directory.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    err.print(f"Wrote {path}. Next, in that folder: warta run, then warta serve.")
+
+
+@app.command()
+def portals(context: typer.Context, as_json: AsJson = False) -> None:
+    """Lists the portals: last run, its verdict, when the next is due."""
+    config = load_config(context.obj)
+    rows = _read_health(config, _open(config))["portals"]
+    if as_json:
+        _print_json({"portals": rows})
+    else:
+        _print_portals(rows)
+
+
+@app.command()
+def crawl(
+    context: typer.Context,
+    portals: PortalIds = None,
+    sweep: Annotated[Sweep, typer.Option(help="full: every list. open: only what is open now.")] = Sweep.FULL,
+    kinds: Annotated[list[str] | None, typer.Option(help="tender, non_tender …; several: with commas.")] = None,
+    year: Annotated[list[str] | None, typer.Option(help="Budget years, instead of the portal's own.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop each list after that many packages.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and compare, but write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reads portals into the database. One portal's failure never stops another's.
+
+    Exit code: 0 all ok or partial, 1 any failed or blocked, 2 bad usage or configuration.
+
+    [dim]warta crawl[/]
+
+    [dim]warta crawl malangkota --sweep open[/]
+
+    [dim]warta crawl malangkota --kinds tender,non_tender --year 2025 --limit 20 --dry-run[/]
+    """
+    from spiders.crawl import crawl as crawl_portals
+
+    config = load_config(context.obj)
+    chosen = _choose(config, portals)
+    with _progress(len(chosen)) as tell:
+        runs = crawl_portals(
+            config,
+            chosen,
+            _open(config),
+            sweep=sweep,
+            kinds=_parse_kinds(kinds),
+            years=_parse_years(year),
+            limit=limit,
+            dry_run=dry_run,
+            now=datetime.now(UTC),
+            on_progress=tell,
+        )
+    _finish(runs, as_json)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    due: Annotated[bool, typer.Option("--due", help="Only portals whose time has come; skip busy hosts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Crawls and publishes, for cron and timers. Exit codes as crawl.
+
+    [dim]*/5 * * * *  cd /srv/warta && warta run --due[/]
+    """
+    from feeds.publish import publish as publish_tree
+
+    config = load_config(context.obj)
+    repository = _open(config)
+    runs = _crawl_in_turn(config, repository, due=due)
+    publish_tree(config, repository, datetime.now(UTC))
+    _finish(runs, as_json)
+
+
+@app.command()
+def publish(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead of the configured folder.")] = None,
+) -> None:
+    """Writes the feeds and pages that changed; leaves every other file untouched."""
+    from feeds.publish import publish as publish_tree
+
+    config = load_config(context.obj)
+    done = publish_tree(config, _open(config), datetime.now(UTC), output)
+    err.print(
+        f"{output or config.public_folder}: {done.written} written, {done.unchanged} unchanged, {done.removed} removed"
+    )
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8080,
+) -> None:
+    """Serves the published tree until Ctrl-C."""
+    from feeds.app import make_app
+
+    config = load_config(context.obj)
+    _serve(make_app(config), _listen(host, port))
+
+
+@app.command()
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Tells whether all is well: portals, database, published tree. Exit code: 0 healthy, 1 not."""
+    config = load_config(context.obj)
+    health = _read_health(config, _open(config))
+    if as_json:
+        _print_json(health)
+    else:
+        _print_portals(health["portals"])
+        out.print(f"Database: {health['database']['tenders']} tenders in {health['database']['url']}")
+        published = health["published"]
+        out.print(f"Published: {published['updated'] or 'nothing yet'}, {published['directory']}")
+        out.print("Healthy." if health["healthy"] else "Not healthy.")
+    raise typer.Exit(0 if health["healthy"] else 1)
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    portals: PortalIds = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only pages read on this day or later.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Parses the raw archive again, after a parser was mended. Asks no portal for anything. Exit codes as crawl."""
+    from spiders.crawl import replay as replay_portals
+
+    config = load_config(context.obj)
+    start = since.replace(tzinfo=config.publisher.zone) if since else None
+    _finish(replay_portals(config, _choose(config, portals), _open(config), start, datetime.now(UTC)), as_json)
+
+
+F = TypeVar("F", bound=Callable[..., None])
+
+FILTER_HELP = {
+    "q": 'Words: jalan drainase, "jalan danau", jalan OR jembatan, jalan -trotoar.',
+    "portal": "Portal id; repeat for several.",
+    "kind": "tender, non_tender, recorded, self_managed or emergency; repeat for several.",
+    "key": "The package's own number (Kode paket); repeat for several.",
+    "category": "goods, works, services or consulting; repeat for several.",
+    "method": "open, selective, limited or direct; repeat for several.",
+    "status": "planned, active, complete, cancelled, unsuccessful or withdrawn; repeat for several.",
+    "buyer": "Institution (K/L/PD), in full; repeat for several.",
+    "procuring_entity": "Work unit (Satuan Kerja), in full; repeat for several.",
+    "location": "Part of a place of work; repeat for several.",
+    "min_value": "Least HPS in rupiah, or pagu where there is no HPS.",
+    "max_value": "Highest HPS in rupiah, or pagu where there is no HPS.",
+    "year": "Budget year; repeat for several.",
+    "published_from": "First day of publication: 2026-12-03, 2026-12-03T14:00 or -30d.",
+    "published_to": "Last day of publication.",
+    "deadline_from": "Bids close at this time or later: 2026-12-03, +0d.",
+    "deadline_to": "Bids close at this time or earlier: 2026-12-10, +7d.",
+    "changed_since": "Changed at this time or later: -1d.",
+    "retender": "true: only retendered ones; false: none of them.",
+    "limit": "At most this many.",
+    "sort": "published, deadline, value or changed.",
+}
+
+
+def _with_filter_options(verb: F) -> F:
+    """Gives ``verb`` one option for each key of Filter, repeatable where several values make sense."""
+    signature = inspect.signature(verb, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = []
+    for key in fields(Filter):
+        several = isinstance(key.default, tuple)
+        option = typer.Option(f"--{key.name.replace('_', '-')}", help=FILTER_HELP[key.name], rich_help_panel="Filter")
+        annotation = Annotated[list[str] | None if several else str | None, option]  # type: ignore[valid-type]
+        options.append(inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    verb.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    return verb
+
+
+@app.command()
+@_with_filter_options
+def export(
+    context: typer.Context,
+    form: Annotated[ExportFormat, typer.Option("--format", help="jsonl: one JSON object a line.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of standard output.")
+    ] = None,
+    **values: Any,
+) -> None:
+    """Writes tenders to standard output or a file, as many as there are, without holding them in memory.
+
+    [dim]warta export --format jsonl -o tenders.jsonl[/]
+
+    [dim]warta export --format jsonl --category works --min-value 200000000 --q "jalan OR jembatan" | head[/]
+    """
+    from aggregator.export import export_jsonl
+
+    try:
+        wanted = Filter.parse({key: value for key, value in values.items() if value is not None})
+    except FilterError as error:
+        raise UsageMistake(f"--{error.key.replace('_', '-')}: {error.why}") from error
+    config = load_config(context.obj)
+    records = _open(config).find(wanted, datetime.now(UTC), config.publisher.zone)
+    with _open_output(output) as stream:
+        for line in export_jsonl(records):
+            stream.write(line)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free one.")] = 8080,
+    once: Annotated[bool, typer.Option("--once", help="Stop after publishing.")] = False,
+) -> None:
+    """Shows everything offline: a made-up LPSE Kota Malang, crawled, published and served.
+
+    All its data is made up, and every page says so. It writes into var/demo and nowhere else.
+    """
+    from demo.server import serve_portal
+    from feeds.app import make_app
+    from feeds.publish import publish as publish_tree
+
+    listener = None if once else _listen("127.0.0.1", port)
+    folder = Path("var/demo")
+    folder.mkdir(parents=True, exist_ok=True)
+    with serve_portal() as portal:
+        text = render_starter("BLP Kota Malang", "https://contoh.example.go.id/umpan/", portal, "", date(2026, 1, 1))
+        config = parse_config(text, folder / "warta.toml").model_copy(update={"crawl": Crawl(delay=0.0)})
+        repository = _open(config)
+        runs = _crawl_in_turn(config, repository, due=False)
+    publish_tree(config, repository, datetime.now(UTC), sample=True)
+    _finish(runs, as_json=False, leave=once)
+    err.print(f"Published into {config.public_folder}: open {config.public_folder}/index.html, or feeds/semua.rss.")
+    if listener:
+        _serve(make_app(config, sample=True), listener)
+
+
+# What the verbs share -----------------------------------------------------------------------------------
+
+
+def _open(config: Config) -> Repository:
+    return Repository(open_database(config.database_url))
+
+
+def _choose(config: Config, ids: Sequence[str] | None) -> list[Portal]:
+    """The portals named, each once, or all that are enabled."""
+    chosen = [config.find_portal(i) for i in dict.fromkeys(ids)] if ids else [p for p in config.portal if p.enabled]
+    if not chosen:
+        raise ConfigError("no portal is enabled in the configuration; add one, or name a portal")
+    return chosen
+
+
+def _parse_kinds(texts: Sequence[str] | None) -> tuple[Kind, ...]:
+    words = [word for text in texts or () for word in text.split(",")]
+    try:
+        return tuple(Kind(word) for word in words)
+    except ValueError as error:
+        raise UsageMistake(f"--kinds: {error}; choose from {', '.join(Kind)}") from error
+
+
+def _parse_years(texts: Sequence[str] | None) -> tuple[int, ...]:
+    words = [word for text in texts or () for word in text.split(",")]
+    if wrong := [word for word in words if not re.fullmatch(r"20\d\d", word)]:
+        raise UsageMistake(f"--year: {wrong[0]!r} is no year; as in 2026")
+    return tuple(int(word) for word in words)
+
+
+@contextmanager
+def _open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or the file at ``path``. A reader that has seen enough (`| head`) ends the program quietly."""
+    if path:
+        try:
+            stream = path.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UsageMistake(f"--output: {error.strerror}: {path}") from error
+        with stream:
+            yield stream
+        return
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while closing it
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise UsageMistake(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+
+
+def _serve(application: Starlette, listener: socket.socket) -> None:
+    import uvicorn
+
+    host, port = listener.getsockname()[:2]
+    err.print(f"Open http://{host}:{port}/ (Ctrl-C ends it)")
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, server_header=False))
+    server.run(sockets=[listener])
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _finish(runs: Sequence[Run], as_json: bool) -> None:
+    """Tells how the runs went and ends with the exit code that says the same."""
+    if as_json:
+        _print_json({"portals": [run.as_dict() for run in runs]})
+    else:
+        _print_runs(runs)
+    raise typer.Exit(1 if any(run.verdict in BAD for run in runs) else 0)
+
+
+def _print_runs(runs: Sequence[Run]) -> None:
+    table = Table("portal", "verdict", "requests", "seen", "new", "changed", "withdrawn", "seconds", box=None)
+    for run in runs:
+        told = run.as_dict()
+        table.add_row(*(str(told[column.header]) for column in table.columns))
+    out.print(table)
+    for run in runs:
+        for reason in run.reasons:
+            out.print(f"{run.portal}: {reason}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
