@@ -64,7 +64,7 @@ class ExportFormat(StrEnum):
 
 
 PortalIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[PORTAL]...", help="Ids from warta.toml. None: all that are enabled.")
+    list[str] | None, typer.Argument(metavar="PORTAL", help="Ids from warta.toml. None: all that are enabled.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -72,7 +72,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 def main() -> None:
     """Runs the command line. What the user can mend ends in one clear line and exit code 2, never in a traceback."""
     try:
-        app()
+        app(prog_name="warta")
     except (ConfigError, DatabaseError, UsageMistake) as mistake:
         for line in str(mistake).splitlines():
             err.print(f"warta: {line}")
@@ -109,7 +109,7 @@ def _start(
 
 @app.command()
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write warta.toml.")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write warta.toml.")] = Path(),
     name: Annotated[str, typer.Option(help="Who publishes, as readers see it.")] = "",
     url: Annotated[str, typer.Option(help="Where the published tree will be served.")] = "",
     portal: Annotated[str, typer.Option(help="The portal's slug on spse.inaproc.id, or its address.")] = "",
@@ -156,8 +156,12 @@ def crawl(
     context: typer.Context,
     portals: PortalIds = None,
     sweep: Annotated[Sweep, typer.Option(help="full: every list. open: only what is open now.")] = Sweep.FULL,
-    kinds: Annotated[list[str] | None, typer.Option(help="tender, non_tender …; several: with commas.")] = None,
-    year: Annotated[list[str] | None, typer.Option(help="Budget years, instead of the portal's own.")] = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="As in tender,non_tender; instead of the portal's own.")
+    ] = None,
+    year: Annotated[
+        list[str] | None, typer.Option(metavar="YEARS", help="As in 2025,2026; instead of the portal's own.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop each list after that many packages.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and compare, but write nothing.")] = False,
     as_json: AsJson = False,
@@ -306,7 +310,8 @@ def _with_filter_options(verb: F) -> F:
     options = []
     for key in fields(Filter):
         several = isinstance(key.default, tuple)
-        option = typer.Option(f"--{key.name.replace('_', '-')}", help=FILTER_HELP[key.name], rich_help_panel="Filter")
+        name = f"--{key.name.replace('_', '-')}"
+        option = typer.Option(name, metavar="VALUE", help=FILTER_HELP[key.name], rich_help_panel="Filter")
         annotation = Annotated[list[str] | None if several else str | None, option]  # type: ignore[valid-type]
         options.append(inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     verb.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ Condition = sa.ColumnElement[bool]
 
 
 def select_tenders(columns: list[Any], wanted: Filter, now: datetime, zone: ZoneInfo) -> sa.Select[Any]:
-    """``columns`` of the tenders that ``wanted`` asks for, in no order; times in it are told from ``now`` in ``zone``."""
+    """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``."""
     statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
     return statement.where(*_moments(wanted, now, zone))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -250,7 +250,7 @@ def _own_words(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-_MENDS = {
+_MENDS: dict[str, Callable[[Any], str]] = {
     "extra_forbidden": lambda e: "unknown key; check its spelling or remove it",
     "missing": lambda e: "is missing; add it",
     "enum": lambda e: f"{e['input']!r} is not one of {e['ctx']['expected']}",

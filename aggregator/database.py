@@ -184,7 +184,8 @@ snapshots = sa.Table(
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
     sa.Column("segment", sa.String, nullable=False),
     sa.Column("start", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("frame", sa.BigInteger, nullable=False),
+    sa.Column("stop", sa.BigInteger, nullable=False),
     sa.Index(None, "portal", "run"),
     sa.Index(None, "body_hash"),
     sa.UniqueConstraint("segment", "start"),
@@ -202,10 +203,7 @@ def open_database(address: str) -> Engine:
     """
     url = _parse_address(address)
     with _explained(url):
-        if url.get_backend_name() == "sqlite":
-            engine = _open_sqlite(url)
-        else:
-            engine = sa.create_engine(url, pool_pre_ping=True)
+        engine = _OPEN[url.get_backend_name()](url)
         _migrate(engine)
     return engine
 
@@ -229,7 +227,7 @@ def _parse_address(address: str) -> URL:
         url = sa.make_url(address)
     except ArgumentError:
         url = None
-    if url is None or url.get_backend_name() not in {"sqlite", "postgresql"}:
+    if url is None or url.get_backend_name() not in _OPEN:
         raise DatabaseError(f"{address!r} is no database address; write one as in sqlite:///var/warta.db")
     return url
 
@@ -246,6 +244,13 @@ def _open_sqlite(url: URL) -> Engine:
         if cursor.fetchone() != ("wal",):
             cursor.execute("PRAGMA journal_mode = WAL")  # kept in the file: needed once
     return engine
+
+
+def _open_postgresql(url: URL) -> Engine:
+    return sa.create_engine(url, pool_pre_ping=True)  # a server may have been started anew since the last use
+
+
+_OPEN = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

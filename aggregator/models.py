@@ -340,8 +340,8 @@ class Release:
     """One recorded change of a tender (OCDS release).
 
     ``tags`` are OCDS releaseTag values, ``events`` what it tells a reader; ``changes`` hold only the
-    difference (empty for the first release of a tender). ``time`` is the run's ``now`` plus n µs in the order found; ``seq`` is given by the database
-    in commit order and None before that.
+    difference (empty for the first release of a tender). ``time`` is the run's ``now`` plus n µs in the
+    order found; ``seq`` is given by the database in commit order and None before that.
     """
 
     portal: str

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from aggregator.archive import Snapshot
-from aggregator.bookkeeping import Batch, Identity, Row, Weighed, collapsed, weigh_listing
+from aggregator.bookkeeping import collapsed, weigh_listing
 from aggregator.changes import rewind
 from aggregator.conditions import has_event, order, select_tenders
-from aggregator.database import listed, listings, reading, releases, runs, snapshots, tender_text, tenders, writing
+from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
-from aggregator.rows import parse_record, parse_release, parse_run, parse_tender, run_row
+from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
+from aggregator.saving import (
+    CHUNK,
+    Place,
+    at,
+    chunks,
+    find_elsewhere,
+    next_number,
+    start_batch,
+    write_batch,
+    write_listing,
+    write_members,
+)
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
 PATIENCE = 2  # complete listings in a row that must lack a tender before it counts as withdrawn
 
-_CHUNK = 500  # values in one IN (…), rows in one fetch
-_LONGEST_RUN = timedelta(hours=1)  # releases of one run lie within this after its time: 3,600 million of them
 _GOOD = (Verdict.OK, Verdict.PARTIAL)
 _RECORD = [tenders.c[name] for name in ("tender", "unread", "first_seen", "last_seen", "changed")]
 _RELEASE = [*releases.c, tenders.c.portal, tenders.c.kind, tenders.c.key]
-_KEPT = [
-    tenders.c[name]
-    for name in (
-        *("id", "portal", "kind", "key", "position", "first_seen", "last_seen", "last_read", "changed", "row", "home"),
-        *("schedule_read", "retry_at", "attempts", "unread", "content_hash", "tender"),
-    )
-]
-_TOUCHED = ("last_seen", "last_read", "row", "home", "schedule_read", "retry_at", "attempts")
+_SNAPSHOT = [column for column in snapshots.c if column.name != "id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,17 @@ class Repository:
         Saying the same again makes nothing new, so a run that broke off may be repeated. ``dry_run`` only counts.
         """
         with self._transaction(dry_run) as connection:
-            batch = _start_batch(connection, {r.tender.identity for r in readings}, now)
+            batch = start_batch(connection, {r.tender.identity for r in readings}, now)
             for each in readings:
                 batch.read(each)
             if not dry_run:
-                _write_batch(connection, batch)
+                write_batch(connection, batch)
         return Saved(new=len(batch.new), changed=batch.changed)
 
     def touch(self, portal: str, kind: Kind, keys: Collection[str], now: datetime) -> None:
         """Notes that these tenders still stand on their portal, read again or not."""
         with writing(self._engine) as connection:
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 connection.execute(
                     sa.update(tenders)
                     .where(tenders.c.portal == portal, tenders.c.kind == kind, tenders.c.key.in_(chunk))
@@ -114,30 +116,30 @@ class Repository:
         it. A list that lost more than a third is not believed and changes nothing. The home page, whose tenders
         leave as they close, withdraws none. A listing not newer than the one kept is left out.
         """
-        where = (portal, kind, HOME if year is None else year)
+        place: Place = (portal, kind, HOME if year is None else year)
         with self._transaction(dry_run) as connection:
-            kept = connection.execute(_at(listings, where)).one_or_none()
+            kept = connection.execute(sa.select(listings).where(at(listings, place))).one_or_none()
             if kept is not None and kept.read >= now:
                 return Listed()
             if kept is not None and year is not None and complete and collapsed(len(keys), kept.size):
                 return Listed(not_believed=kept.size)
-            missed = {row.key: row.missed for row in connection.execute(_at(listed, where))}
+            missed = {row.key: row.missed for row in connection.execute(sa.select(listed).where(at(listed, place)))}
             patience = 1 if year is None else PATIENCE
             weighed = weigh_listing(missed, keys, complete=complete, patience=patience)
-            vanished = set[str]() if year is None else weighed.gone - _find_elsewhere(connection, where, weighed.gone)
+            vanished = set[str]() if year is None else weighed.gone - find_elsewhere(connection, place, weighed.gone)
             identities = {(portal, kind, key) for key in vanished}
-            batch = _start_batch(connection, identities, now)
+            batch = start_batch(connection, identities, now)
             withdrawn = sum(batch.withdraw(identity) for identity in sorted(identities))
             if not dry_run:
-                _write_batch(connection, batch)
-                _write_members(connection, where, weighed)
+                write_batch(connection, batch)
+                write_members(connection, place, weighed)
                 if complete:
-                    _write_listing(connection, where, len(keys), now, known=kept is not None)
+                    write_listing(connection, place, len(keys), now, known=kept is not None)
         return Listed(withdrawn=withdrawn)
 
     def save_run(self, run: Run) -> None:
         with writing(self._engine) as connection:
-            connection.execute(sa.insert(runs), run_row(run, _next(connection, runs.c.id)))
+            connection.execute(sa.insert(runs), run_row(run, next_number(connection, runs.c.id)))
 
     # What a run has to know ----------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class Repository:
         kinds = {kind.value: kind for kind in Kind}
         times: dict[datetime | None, datetime | None] = {}  # tenders of one run share their time in memory
         with reading(self._engine) as connection:
-            rows = connection.execution_options(yield_per=_CHUNK).execute(statement)
+            rows = connection.execution_options(yield_per=CHUNK).execute(statement)
             return {
                 (kinds[kind], key): Known(
                     row=row,
@@ -163,21 +165,19 @@ class Repository:
     def find_last_runs(self) -> dict[str, LastRuns]:
         """By portal; portals never crawled are absent."""
         good = runs.c.verdict.in_(_GOOD)
-        full = sa.and_(good, runs.c.sweep == Sweep.FULL)
-        newest = sa.select(
-            *(sa.func.max(sa.case((when, runs.c.id))) for when in (sa.true(), good, full))
-        ).group_by(runs.c.portal)
+        kinds = {"last": sa.true(), "good": good, "full": sa.and_(good, runs.c.sweep == Sweep.FULL)}
+        newest = (sa.func.max(sa.case((of_kind, runs.c.id))).label(name) for name, of_kind in kinds.items())
         with reading(self._engine) as connection:
-            numbers = connection.execute(newest).all()
+            numbers = connection.execute(sa.select(*newest).group_by(runs.c.portal)).all()
             wanted = {number for row in numbers for number in row if number is not None}
             found = {
                 row["id"]: parse_run(row)
-                for chunk in _chunks(wanted)
+                for chunk in chunks(wanted)
                 for row in connection.execute(sa.select(runs).where(runs.c.id.in_(chunk))).mappings()
             }
         return {
-            found[last].portal: LastRuns(last=found[last], good=found.get(good_one), full=found.get(full_one))
-            for last, good_one, full_one in numbers
+            found[row.last].portal: LastRuns(last=found[row.last], good=found.get(row.good), full=found.get(row.full))
+            for row in numbers
         }
 
     def find_runs(self, portal: str | None = None, limit: int = 100) -> list[Run]:
@@ -207,7 +207,7 @@ class Repository:
         """The tenders that ``wanted`` asks for, streamed in its order; all of them where it has no limit."""
         statement = select_tenders(_RECORD, wanted, now, zone).order_by(*order(wanted)).limit(wanted.limit)
         with reading(self._engine) as connection:
-            rows = connection.execution_options(yield_per=_CHUNK).execute(statement)
+            rows = connection.execution_options(yield_per=CHUNK).execute(statement)
             for row in rows.mappings():
                 yield parse_record(row)
 
@@ -268,12 +268,73 @@ class Repository:
     def save_snapshots(self, found: Sequence[Snapshot]) -> None:
         """Adds to the index; those that stand in it already are left out."""
         with writing(self._engine) as connection:
-            first = _next(connection, snapshots.c.id)
+            number = next_number(connection, snapshots.c.id)
             ends = {name: _segment_end(connection, name) for name in {each.segment for each in found}}
-            rows = [
-                {"id": number, **each.as_row()}
-                for number, each in enumerate(found, start=first)
-                if each.start >= ends[each.segment]
-            ]
-            if rows:
+            added = [each for each in found if each.start >= ends[each.segment]]
+            if added:
+                rows = [{"id": id_, **asdict(each)} for id_, each in enumerate(added, start=number)]
                 connection.execute(sa.insert(snapshots), rows)
+
+    def find_segment_end(self, segment: str) -> int:
+        """How far a segment is indexed, in bytes."""
+        with reading(self._engine) as connection:
+            return _segment_end(connection, segment)
+
+    def find_body(self, body_hash: bytes) -> Snapshot | None:
+        """A snapshot that holds the body with this hash itself."""
+        holder = sa.select(*_SNAPSHOT).where(snapshots.c.body_hash == body_hash, snapshots.c.frame < snapshots.c.stop)
+        with reading(self._engine) as connection:
+            row = connection.execute(holder.limit(1)).mappings().one_or_none()
+        return Snapshot(**row) if row else None
+
+    def find_archived_runs(self, portal: str, since: datetime) -> list[datetime]:
+        """The times of a portal's runs from ``since`` on whose answers are in the archive, oldest first."""
+        statement = (
+            sa.select(snapshots.c.run)
+            .where(snapshots.c.portal == portal, snapshots.c.run >= since)
+            .distinct()
+            .order_by(snapshots.c.run)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(statement).scalars())
+
+    def find_snapshots(self, portal: str, run: datetime) -> list[Snapshot]:
+        """What the archive holds of one run, in the order it was answered."""
+        statement = (
+            sa.select(*_SNAPSHOT)
+            .where(snapshots.c.portal == portal, snapshots.c.run == run)
+            .order_by(snapshots.c.fetched, snapshots.c.id)
+        )
+        with reading(self._engine) as connection:
+            return [Snapshot(**row) for row in connection.execute(statement).mappings()]
+
+    def _transaction(self, dry_run: bool) -> AbstractContextManager[Connection]:
+        return reading(self._engine) if dry_run else writing(self._engine)
+
+
+def _segment_end(connection: Connection, segment: str) -> int:
+    last = sa.select(sa.func.max(snapshots.c.stop)).where(snapshots.c.segment == segment)
+    return connection.execute(last).scalar_one() or 0
+
+
+def _find_later(connection: Connection, rows: Sequence[Columns]) -> dict[int, list[Release]]:
+    """All releases of the tenders of ``rows``, a page of releases newest first, from its oldest one on."""
+    later: dict[int, list[Release]] = {row["tender_id"]: [] for row in rows}
+    for chunk in chunks(later):
+        statement = (
+            sa.select(*_RELEASE)
+            .join(tenders)
+            .where(releases.c.tender_id.in_(chunk), releases.c.seq >= rows[-1]["seq"])
+            .order_by(releases.c.seq.desc())
+        )
+        for row in connection.execute(statement).mappings():
+            later[row["tender_id"]].append(parse_release(row))
+    return later
+
+
+def _as_of(row: Columns, of_tender: Sequence[Release]) -> tuple[Release, Record]:
+    """The release of ``row`` with its tender as it was then; ``of_tender`` are that tender's, newest first."""
+    release = parse_release(row)
+    after = [each for each in of_tender if (each.seq or 0) > row["seq"]]
+    tender = rewind(parse_record(row).tender, after)
+    return release, Record(tender=tender, first_seen=row["first_seen"], last_seen=release.time, changed=release.time)

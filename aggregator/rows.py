@@ -15,6 +15,8 @@ from aggregator.search import fold
 
 MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
 
+Columns = Mapping[Any, Any]  # by column name
+
 LAST_NUMBER = 2**30 - 1  # of a tender's row; 63 bits hold it and a second up to the year 2242
 
 _SECOND = 1_000_000  # microseconds
@@ -72,7 +74,7 @@ def tender_row(tender: Tender, text: str) -> dict[str, Any]:
     }
 
 
-def parse_record(row: Mapping[str, Any]) -> Record:
+def parse_record(row: Columns) -> Record:
     return Record(
         tender=parse_tender(row["tender"], row["unread"]),
         first_seen=row["first_seen"],
@@ -93,7 +95,7 @@ def release_row(release: Release, seq: int, tender_id: int) -> dict[str, Any]:
     }
 
 
-def parse_release(row: Mapping[str, Any]) -> Release:
+def parse_release(row: Columns) -> Release:
     """From the columns of ``release_row`` and the tender's portal, kind and key."""
     return Release(
         portal=row["portal"],
@@ -120,7 +122,7 @@ def run_row(run: Run, number: int) -> dict[str, Any]:
     }
 
 
-def parse_run(row: Mapping[str, Any]) -> Run:
+def parse_run(row: Columns) -> Run:
     return Run(
         portal=row["portal"],
         sweep=Sweep(row["sweep"]),

@@ -6,10 +6,9 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from demo.names import MALANG_KOTA, PLACES, Place
+from demo.names import find_place
 from demo.server import serve
 from demo.spse import Portal
 from demo.world import World
@@ -42,11 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     server.advance(1)
         except KeyboardInterrupt:
             sys.stdout.write("\n")
-
-
-def find_place(slug: str) -> Place:
-    """A known place, or Kota Malang under another slug."""
-    return PLACES.get(slug) or replace(MALANG_KOTA, slug=slug, lpse=f"LPSE {slug}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -148,7 +148,7 @@ def spread_starts(dice: random.Random, count: int, now: datetime, *, recent: flo
             if (luck := dice.random()) < recent * 0.6
             else dice.uniform(7, 35)
             if luck < recent
-            else dice.uniform(35, 330)
+            else dice.uniform(35, 420)
             for _ in range(count)
         ),
         reverse=True,

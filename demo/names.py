@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CATEGORIES = {
     # the portal's kategoriId: its words
@@ -55,6 +55,13 @@ DENPASAR = Place(
     streets=("Gajah Mada", "Hayam Wuruk", "Teuku Umar", "Raya Puputan", "Gatot Subroto", "Imam Bonjol"),
 )
 PLACES = {place.slug: place for place in (MALANG_KOTA, MALANG_KAB, DENPASAR)}
+
+
+def find_place(slug: str) -> Place:
+    """A known place, or Kota Malang under another slug."""
+    return PLACES.get(slug) or replace(MALANG_KOTA, slug=slug, lpse=f"LPSE {slug}")
+
+
 GUEST_BUYERS = ("Provinsi Jawa Timur", "Kementerian Agama")  # bodies that use another government's portal
 
 _PU = "DINAS PEKERJAAN UMUM, PENATAAN RUANG, PERUMAHAN DAN KAWASAN PERMUKIMAN"

@@ -220,9 +220,7 @@ ROUTES = {
     ),
 }
 _OFFSETS = {
-    name: [
-        (title, timedelta(days=d1, hours=h1), timedelta(days=d2, hours=h2)) for title, d1, h1, d2, h2 in route.rows
-    ]
+    name: [(title, timedelta(days=d1, hours=h1), timedelta(days=d2, hours=h2)) for title, d1, h1, d2, h2 in route.rows]
     for name, route in ROUTES.items()
 }
 

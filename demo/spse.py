@@ -76,6 +76,10 @@ _RENDERERS: Mapping[str, Callable[[Place, Package, datetime], bytes]] = {
     "realised": render_realised,
     "schedule": render_schedule,
 }
+_IGNORED = {  # fault → what it makes the list deaf to
+    "unfiltered": ("tahun", "kategoriId", "instansiId", "search[value]"),
+    "unsorted": ("order[0][column]", "order[0][dir]"),
+}
 _LIST_PAGES = {page: kind for kind, (page, _) in LISTS.items()}
 _ENDPOINTS = {endpoint: kind for kind, (_, endpoint) in LISTS.items()}
 _CSS = b"body{font-family:sans-serif}table{border-collapse:collapse}td,th{padding:.3em;text-align:left}"
@@ -159,7 +163,8 @@ class Portal:
 
     def _page_of_rows(self, kind: str, request: Request) -> list[Cells]:
         faults, form = request.faults, request.form
-        packages = self._arranged(kind, {} if "unfiltered" in faults else form, "unsorted" in faults)
+        ignored = {name for fault, names in _IGNORED.items() if fault in faults for name in names}
+        packages = self._arranged(kind, {name: value for name, value in form.items() if name not in ignored})
         start, length = _number(form, "start", 0), min(_number(form, "length", 10), self.length_cap)
         if "shrunk" in faults:
             packages = packages[: len(packages) // 3]
@@ -176,15 +181,15 @@ class Portal:
             rows[0] = [*rows[0], "?"]
         return rows
 
-    def _arranged(self, kind: str, form: Mapping[str, str], unsorted: bool) -> list[Package]:
-        """The rows asked for, kept as long as the world stands still and the order is a stable one."""
+    def _arranged(self, kind: str, form: Mapping[str, str]) -> list[Package]:
+        """The rows asked for; kept while the world stands still, but for the default order, which never stands."""
         self._forget_old()
         self._turn += 1
         asked = ("tahun", "kategoriId", "instansiId", "search[value]", "order[0][column]", "order[0][dir]")
         key = (kind, *(form.get(name, "") for name in asked))
-        if key not in self._made or unsorted or not form.get("order[0][column]"):
+        if key not in self._made or not form.get("order[0][column]"):
             found = select(self.world.listed(kind), form, self._buyers)
-            self._made[key] = arrange(found, {} if unsorted else form, self.world.now, self._turn)
+            self._made[key] = arrange(found, form, self.world.now, self._turn)
         return self._made[key]
 
     def _forget_old(self) -> None:

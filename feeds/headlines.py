@@ -28,19 +28,22 @@ _NEWS = {
     Event.RETURNED,
     Event.NEW,
 }
-# Fields that some event tells of; DETAILS tells the others.
-_TOLD = {
-    "status",
-    "stage",
-    "budget",
-    "value",
-    "registration_deadline",
-    "deadline",
-    "locations",
-    "milestones",
-    "retender",
-    "retender_reason",
-    "cancellation_reason",
+# Which events tell of a field; where none of them happened, DETAILS does.
+_ENDINGS = {Event.CANCELLED, Event.UNSUCCESSFUL}
+_TOLD_BY: Mapping[str, set[Event]] = {
+    "status": {*_ENDINGS, Event.WITHDRAWN, Event.RETURNED, Event.STAGE},
+    "stage": {*_ENDINGS, Event.STAGE},
+    "cancellation_reason": _ENDINGS,
+    "retender": {Event.RETENDER},
+    "retender_reason": {Event.RETENDER},
+    "awards": {Event.AWARD},
+    "contracts": {Event.CONTRACT},
+    "deadline": {Event.DEADLINE},
+    "registration_deadline": {Event.REGISTRATION},
+    "milestones": {Event.DEADLINE, Event.SCHEDULE},
+    "value": {Event.VALUE},
+    "budget": {Event.BUDGET},
+    "locations": {Event.LOCATION},
 }
 _REALISED = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
 _CODES: Mapping[str, Callable[[str], Category | Method]] = {"category": Category, "method": Method}
@@ -204,11 +207,13 @@ def _tell_stage(case: _Case) -> Telling:
     old, new = (clip(plain(text or ""), MOST_STAGE) for text in case.find("stage"))
     if new and new != old:
         return wording.say("stage_now", stage=new), _move(wording, wording.label("stage"), old, new)
-    before, after = (
-        wording.status(Status(status), case.tender.deadline, case.release.time) if status else ""
-        for status in case.find("status")
-    )
-    return wording.say("status_now", status=after), _move(wording, wording.label("status"), before, after)
+    before, after = (_show_status(case, status) for status in case.find("status"))
+    headline = wording.say("status_now", status=after) if after else wording.say("details")
+    return headline, _move(wording, wording.label("status"), before, after)
+
+
+def _show_status(case: _Case, status: str | None) -> str:
+    return case.wording.status(Status(status), case.tender.deadline, case.release.time) if status else ""
 
 
 def _tell_schedule(case: _Case) -> Telling:
@@ -244,7 +249,12 @@ def _tell_location(case: _Case) -> Telling:
 
 
 def _tell_details(case: _Case) -> Telling:
-    moves = (_move_detail(case.wording, change) for change in case.release.changes if change.field not in _TOLD)
+    events = set(case.release.events)
+    moves = (
+        _move_detail(case.wording, change)
+        for change in case.release.changes
+        if not events & _TOLD_BY.get(change.field, set())
+    )
     return case.wording.say("details"), " ".join(moves)
 
 
@@ -255,6 +265,8 @@ def _move_detail(wording: Wording, change: Change) -> str:
 
 def _show(wording: Wording, field: str, value: Any) -> str:
     """A value as ``Tender.as_dict`` writes it, in words."""
+    if isinstance(value, bool):
+        return wording.say("yes" if value else "no")
     if field in _CODES and value:
         return wording.name(_CODES[field](value))
     if field in {"awards", "contracts"}:

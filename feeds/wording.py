@@ -50,6 +50,8 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "many": ("{count} perubahan", "{count} changes"),
     "moved": ("{label}: {old} → {new}.", "{label}: {old} → {new}."),
     "told": ("{label}: {new}.", "{label}: {new}."),
+    "yes": ("ya", "yes"),
+    "no": ("tidak", "no"),
     "none": ("belum diumumkan", "not announced"),
     "deadline_later": ("Batas akhir diperpanjang {span}", "Deadline extended by {span}"),
     "deadline_sooner": ("Batas akhir dimajukan {span}", "Deadline brought forward by {span}"),
@@ -98,6 +100,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         "Sebagian: {errors} dari {requests} halaman tidak terbaca.",
         "Partial: {errors} of {requests} pages unread.",
     ),
+    "run_partly": ("Sebagian terbaca {time}.", "Partly read {time}."),
     "run_because": ("Gagal: {why}.", "Failed: {why}."),
     "run_blocked_body": (
         "Terblokir: portal meminta pemeriksaan peramban; pembacaan dihentikan.",
@@ -111,9 +114,28 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "why_busy": ("pembacaan lain sedang berjalan", "another reading is under way"),
     "why_errors": ("terlalu banyak halaman tidak terbaca", "too many pages could not be read"),
     # feeds
-        "of_place": ("{name} di {place}", "{name} in {place}"),
-    "method_feed": ("Metode {name}", "{name} method"),
-    "slice_feed": ("Paket {name} yang masih terbuka.", "Open {name} packages."),
+    "of_place": ("{name} di {place}", "{name} in {place}"),
+    "method_name": ("Metode {name}", "{name} method"),
+    "slice_about": ("Paket {name} yang masih terbuka.", "Open {name} packages."),
+    "semua": ("Semua paket terbuka", "All open packages"),
+    "semua_about": ("Setiap paket yang masih terbuka.", "Every package still open."),
+    "perubahan": ("Perubahan paket", "Changes"),
+    "perubahan_about": (
+        "Kabar tiap kali batas akhir, nilai, tahap, atau status berubah.",
+        "News of every change.",
+    ),
+    "tenggat": ("Segera ditutup", "Closing soon"),
+    "tenggat_about": ("Ditutup dalam 7 hari.", "Closing within 7 days."),
+    "pemenang": ("Pemenang dan kontrak", "Winners and contracts"),
+    "pemenang_about": ("Pemenang, nilai kontrak, selisih dari HPS.", "Winner, value, difference from HPS."),
+    "batal-ulang": ("Dibatalkan dan diulang", "Cancelled and retendered"),
+    "batal-ulang_about": ("Beserta alasan di portal.", "With the portal's reason."),
+    "rup": ("Rencana pengadaan (RUP)", "Procurement plans"),
+    "rup_about": ("Rencana yang sudah diumumkan.", "Plans as announced."),
+    "berita": ("Berita", "News"),
+    "berita_about": ("Berita dari situs resmi.", "News from official sites."),
+    "status": ("Gangguan portal", "Portal failures"),
+    "status_about": ("Portal yang gagal dibaca, lalu pulih.", "Failed, then recovered."),
 }
 
 _LABELS: Mapping[str, tuple[str, str]] = {

@@ -101,9 +101,13 @@ class LoggedTally:
         """Scrapy logs and counts it already."""
 
 
+_ARGUMENTS = ("portal", "sweep", "kinds", "years", "limit")
+
+
 class PortalSpider(scrapy.Spider):
     """One run over one portal. ``scrapy crawl FAMILY -a portal=ID [-a sweep=open] [-a kinds=…] [-a years=…]``."""
 
+    allowed_domains: list[str]
     portal: Portal
     task: Visit
     tally: Tally
@@ -111,7 +115,7 @@ class PortalSpider(scrapy.Spider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        arguments = {k: kwargs.pop(k) for k in ("portal", "sweep", "kinds", "years", "limit") if k in kwargs}
+        arguments: dict[str, str] = {name: kwargs.pop(name) for name in _ARGUMENTS if name in kwargs}
         spider = super().from_crawler(crawler, *args, **kwargs)
         portal = crawler.settings.get("WARTA_PORTAL")
         if portal is None:
@@ -166,8 +170,9 @@ class PortalSpider(scrapy.Spider):
     ) -> Response:
         """One page, archived. Raises Unavailable where it cannot be had, Stop where the run must end.
 
-        ``parse_refusal`` knows the family's error pages that come with status 200; Refusal.ERROR is tried again
-        like a 500. 429 and 503 are answered by waiting as long as Retry-After says, once, and going slower from then on.
+        ``parse_refusal`` knows the family's error pages that come with status 200; Refusal.ERROR is tried
+        again like a 500. 429 and 503 are answered by waiting as long as Retry-After says, once, and by
+        going slower from then on.
         """
         request = Request(url, method=method, headers=dict(headers or {}), body=body, dont_filter=True)
         waited = False

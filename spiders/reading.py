@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import lxml.html
 from lxml import etree
+from lxml.html import HtmlElement
 
 from aggregator.models import Money
 
@@ -74,7 +75,7 @@ _UNWANTED = re.compile(
 _BLOCKS = frozenset({"br", "div", "li", "ol", "p", "table", "tbody", "td", "th", "thead", "tr", "ul"})
 
 
-def parse_html(body: bytes) -> lxml.html.HtmlElement:
+def parse_html(body: bytes) -> HtmlElement:
     """The page's tree, read as UTF-8. ShapeError when there is nothing in it."""
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
@@ -84,12 +85,12 @@ def parse_html(body: bytes) -> lxml.html.HtmlElement:
     return root
 
 
-def text_of(element: etree._Element) -> str:
+def text_of(element: HtmlElement) -> str:
     """All text below ``element``, cleaned, words of neighbouring cells and lines kept apart."""
     return clean_text("".join(_texts(element)))
 
 
-def _texts(element: etree._Element) -> Iterator[str]:
+def _texts(element: HtmlElement) -> Iterator[str]:
     yield element.text or ""
     for child in element:
         gap = " " if child.tag in _BLOCKS else ""
@@ -99,7 +100,7 @@ def _texts(element: etree._Element) -> Iterator[str]:
         yield child.tail or ""
 
 
-def rows_of(table: etree._Element) -> Iterator[list[etree._Element]]:
+def rows_of(table: HtmlElement) -> Iterator[list[HtmlElement]]:
     """The cells of each row of ``table`` itself, with or without tbody; rows of tables inside stay out."""
     for child in table:
         if child.tag == "tr":
@@ -108,7 +109,7 @@ def rows_of(table: etree._Element) -> Iterator[list[etree._Element]]:
             yield from rows_of(child)
 
 
-def parse_labels(table: etree._Element) -> Iterator[tuple[str, etree._Element]]:
+def parse_labels(table: HtmlElement) -> Iterator[tuple[str, HtmlElement]]:
     """Label and value cell of a label table; a row may hold two pairs (``th td th td``)."""
     for cells in rows_of(table):
         label: str | None = None
@@ -120,7 +121,7 @@ def parse_labels(table: etree._Element) -> Iterator[tuple[str, etree._Element]]:
                 label = None
 
 
-def parse_table(table: etree._Element) -> Iterator[dict[str, etree._Element]]:
+def parse_table(table: HtmlElement) -> Iterator[dict[str, HtmlElement]]:
     """Rows of a table with a head row, as heading → cell. Rows of another width are ShapeErrors."""
     rows = rows_of(table)
     head = [text_of(cell) for cell in next(rows, [])]
@@ -130,7 +131,7 @@ def parse_table(table: etree._Element) -> Iterator[dict[str, etree._Element]]:
         yield dict(zip(head, cells, strict=True))
 
 
-def _sample(cells: Iterable[etree._Element]) -> str:
+def _sample(cells: Iterable[HtmlElement]) -> str:
     return " | ".join(text_of(cell) for cell in cells)
 
 
@@ -155,10 +156,9 @@ def parse_time(text: str, zone: ZoneInfo) -> datetime | None:
     month = _month(match[2]) if match else None
     if not match or month is None:
         raise ShapeError("a time that is no Indonesian date", text)
+    hour, minute, second = (int(part or 0) for part in match.groups()[3:])
     try:
-        return datetime(
-            int(match[3]), month, int(match[1]), *(int(part) for part in match.groups()[3:] if part), tzinfo=zone
-        )
+        return datetime(int(match[3]), month, int(match[1]), hour, minute, second, tzinfo=zone)
     except ValueError as error:
         raise ShapeError("a date that does not exist", text) from error
 

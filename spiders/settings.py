@@ -1,7 +1,7 @@
 """Scrapy settings that differ from the defaults, each with its reason (Scrapy 2.19)."""
 
-from tldextract import TLDExtract
 from scrapy.downloadermiddlewares import cookies
+from tldextract import TLDExtract
 
 BOT_NAME = "warta"
 SPIDER_MODULES = ["spiders"]

@@ -117,7 +117,8 @@ def test_no_path_leads_outside(tmp_path: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest", ["", "{", "[]", '{"a": 1}', '{"a": {}}', '{"p": {"fingerprint": "", "files": {"../x": []}, "facts": {}}}']
+    "manifest",
+    ["", "{", "[]", '{"a": 1}', '{"a": {}}', '{"p": {"fingerprint": "", "files": {"../x": []}, "facts": {}}}'],
 )
 def test_an_unreadable_manifest_only_costs_time(
     tmp_path: Path, manifest: str, caplog: pytest.LogCaptureFixture

@@ -138,7 +138,8 @@ def _create_snapshots() -> None:
         sa.Column("body_hash", sa.LargeBinary, nullable=False),
         sa.Column("segment", sa.String, nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),
-        sa.Column("length", sa.BigInteger, nullable=False),
+        sa.Column("frame", sa.BigInteger, nullable=False),
+        sa.Column("stop", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_snapshots"),
         sa.UniqueConstraint("segment", "start", name="uq_snapshots_segment_start"),
     )

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 
 from aggregator.config import Portal
 from aggregator.models import GONE, TENDER_FIELDS, Award, Contract, Kind, Known, Method, Milestone, Status, Tender
-from spiders.spse_pages import (
-    Announcement,
-    HomeRow,
-    Row,
-    find_category,
-    find_deadline,
-    find_method,
-    find_status,
-    is_retender,
-)
+from spiders.spse.lists import HomeRow, Row
+from spiders.spse.pages import Announcement, find_deadline
+from spiders.spse.words import find_category, find_method, find_status, is_retender
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class Details:
     missing: bool = False
 
 
-_IDENTITY = frozenset({"portal", "kind", "key", "title", "url", "incomplete", "unread"})
+_ALWAYS = frozenset({"portal", "kind", "key", "url", "incomplete", "unread"})
 _ROW = frozenset({"buyer", "category", "category_detail", "method", "method_detail", "fiscal_years", "retender"})
 _ANNOUNCEMENT = frozenset(
     {
@@ -125,12 +118,14 @@ def assemble(portal: Portal, spot: Spot, details: Details, url: str) -> Tender:
         contracts=details.contracts or (),
         documents=page.documents,
         incomplete=details.failed,
-        unread=frozenset(TENDER_FIELDS) - _IDENTITY - _read_fields(spot, details, stage, badges),
+        unread=frozenset(TENDER_FIELDS) - _ALWAYS - _read_fields(spot, details, stage, badges),
     )
 
 
 def _read_fields(spot: Spot, details: Details, stage: str | None, badges: tuple[str, ...]) -> frozenset[str]:
     read: set[str] = set()
+    if spot.row or spot.home or details.announcement:
+        read.add("title")
     if spot.row:
         read |= _ROW
     if details.announcement:

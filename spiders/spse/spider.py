@@ -1,6 +1,7 @@
 """SPSE 4.5, the software of some 730 LPSE portals: the spider of its two sweeps.
 
-The pages themselves are read in spiders/spse_pages.py. *open* asks for the home page and the details of what is
+Lists are read in lists.py, detail pages in pages.py, and put together in tender.py. *open* asks for the home page and
+the details of what is
 new or different there; *full* asks for the home page and then for the lists.
 """
 
@@ -8,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin
 
 from scrapy.http import Response
 
 from aggregator.models import GONE, Kind, Known, Listing, Problem, Reading, Sweep
-from spiders import spse_pages as pages
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError
-from spiders.spse_tender import Details, Spot, assemble, unknown_words
+from spiders.spse import lists, pages
+from spiders.spse.tender import Details, Spot, assemble, unknown_words
 
 LENGTH = 100  # rows asked for at a time; whatever number comes is accepted
 
 T = TypeVar("T")
-Home = Mapping[tuple[Kind, str], pages.HomeRow]
+Home = Mapping[tuple[Kind, str], lists.HomeRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class SpseSpider(PortalSpider):
 
     name = "spse"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._done: set[tuple[Kind, str]] = set()  # read in this run: a package of two years stands in two lists
+
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         kinds = self.task.kinds or tuple(_ADDRESSES)
         if self.task.sweep is Sweep.OPEN:
@@ -72,7 +77,7 @@ class SpseSpider(PortalSpider):
 
     async def _read_home(self) -> Home:
         response = await self._page("")
-        home = pages.parse_home(response.body, self.portal.zone)
+        home = lists.parse_home(response.body, self.portal.zone)
         self._report_unknown("home page", home.unknown)
         for text in home.short:
             self.tally.report(Problem("short", f"home page: {text}"))
@@ -80,13 +85,9 @@ class SpseSpider(PortalSpider):
 
     async def _read_open(self, home: Home, kinds: Sequence[Kind]) -> AsyncIterator[Reading | Listing]:
         """What is new or different on the home page, and what has left it: that has moved on."""
-        left = [
-            (kind, key) for (kind, key), known in self.task.known.items() if known.home and (kind, key) not in home
-        ]
+        left = [(kind, key) for (kind, key), known in self.task.known.items() if known.home and (kind, key) not in home]
         spots = [
-            Spot(kind, key, home=home.get((kind, key)), home_read=True)
-            for kind, key in (*home, *left)
-            if kind in kinds
+            Spot(kind, key, home=home.get((kind, key)), home_read=True) for kind, key in (*home, *left) if kind in kinds
         ]
         for spot in spots[: self.task.limit]:
             reading = await self._read_again(spot)
@@ -120,7 +121,7 @@ class SpseSpider(PortalSpider):
         if self.task.limit is None and not check.problems():
             yield Listing(kind=kind, year=year, complete=True)
 
-    async def _list_pages(self, kind: Kind, year: int) -> AsyncIterator[list[pages.Row]]:
+    async def _list_pages(self, kind: Kind, year: int) -> AsyncIterator[list[lists.Row]]:
         """Pages ordered by key until one is empty or shorter than an earlier one; advances by rows received."""
         token = await self._read_token(kind)
         start, longest, draw = 0, 0, 1
@@ -143,13 +144,16 @@ class SpseSpider(PortalSpider):
 
     async def _read_again(self, spot: Spot) -> Reading | None:
         """The details of a package that is new or different, its schedule alone when that is due, or nothing."""
+        if (spot.kind, spot.key) in self._done:
+            return None
         known = self.task.known.get((spot.kind, spot.key))
         if known is None or spot.differs_from(known) or (known.retry_at and known.retry_at <= self.task.now):
             return await self._read_details(spot)
         if self._is_schedule_due(spot.kind, known):
             return await self._read_schedule(spot)
         if known.home and spot.home_fingerprint == GONE:
-            return Reading(tender=assemble(self.portal, spot, Details(), self._announcement_url(spot)), home=GONE)
+            unread = assemble(self.portal, Spot(spot.kind, spot.key), Details(), self._announcement_url(spot))
+            return Reading(tender=unread, home=GONE)
         return None
 
     def _is_schedule_due(self, kind: Kind, known: Known) -> bool:
@@ -162,6 +166,7 @@ class SpseSpider(PortalSpider):
 
     async def _read_details(self, spot: Spot) -> Reading:
         """The announcement, then the schedule and those tabs that it offers. What cannot be had stays unread."""
+        self._done.add((spot.kind, spot.key))
         details = Details()
         url = self._announcement_url(spot)
         details.announcement = await self._part(
@@ -217,7 +222,7 @@ class SpseSpider(PortalSpider):
         )
         details.failed = False  # what is stored stays whole; the schedule is due again next time
         return Reading(
-            tender=assemble(self.portal, spot, details, url),
+            tender=assemble(self.portal, Spot(spot.kind, spot.key), details, url),
             home=spot.home_fingerprint,
             schedule_read=details.milestones is not None,
         )
@@ -255,11 +260,11 @@ class SpseSpider(PortalSpider):
     async def _read_token(self, kind: Kind) -> str:
         response = await self._page(_ADDRESSES[kind].page)
         cookie = b"; ".join(response.headers.getlist("Set-Cookie")).decode("latin-1")
-        return pages.parse_token(response.body, cookie)
+        return lists.parse_token(response.body, cookie)
 
     async def _post_list(
         self, kind: Kind, year: int, token: str, draw: int, start: int, length: int
-    ) -> list[pages.Row]:
+    ) -> list[lists.Row]:
         """One page of a list. A stale or wrong token answers 403, or HTML where JSON was due: _TokenRefused."""
         addresses = _ADDRESSES[kind]
         query = urlencode({"kategoriId": "", "rekanan": "", "tahun": year, "instansiId": ""})
@@ -272,7 +277,7 @@ class SpseSpider(PortalSpider):
                     "X-Requested-With": "XMLHttpRequest",
                     "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
                 },
-                body=pages.render_query(kind, token, draw, start, length),
+                body=lists.render_query(kind, token, draw, start, length),
                 parse_refusal=pages.parse_refusal,
             )
         except Unavailable as error:
@@ -281,7 +286,7 @@ class SpseSpider(PortalSpider):
             raise
         if response.body.lstrip()[:1] == b"<":
             raise _TokenRefused("HTML where JSON was due", status=200)
-        return pages.parse_list(response.body, kind)
+        return lists.parse_list(response.body, kind)
 
 
 class _TokenRefused(Unavailable):
@@ -305,7 +310,7 @@ class _ListCheck:
     _twice: str = ""
     _other_year: str = ""
 
-    def accept(self, rows: Sequence[pages.Row]) -> Iterator[pages.Row]:
+    def accept(self, rows: Sequence[lists.Row]) -> Iterator[lists.Row]:
         """The rows that may be kept: each key once, none of another fiscal year."""
         for row in rows:
             if row.key in self._keys:

@@ -1,0 +1,285 @@
+"""The raw archive: every answer as it came, before it is parsed, so that a mended parser can read it again.
+
+A segment is a plain ``.zst`` file: for each answer a skippable frame (RFC 8878 section 3.1.2) that holds its
+description as JSON, then the body as a zstd frame, unless the archive has that body already. ``zstd -dc`` shows
+the bodies; the index in the database can be made again from the segments.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import zstandard
+from scrapy.http import Request, Response
+
+SEGMENT_SIZE = 64 * 1024 * 1024  # bytes; a full segment is never written again
+INDEX_EVERY = 100  # answers between two transactions; a killed run's rest is found again in its segment
+
+_SKIPPABLE = 0x184D2A50
+_PREFIX = struct.Struct("<II")  # the skippable frame's magic number and the length of what follows
+
+
+class ArchiveError(Exception):
+    """The archive cannot be written or read. The message says which file, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One answer in the archive. ``run`` is the time of the run that asked; hashes are SHA-256 of the bodies.
+
+    It stands in ``segment`` from ``start`` to ``stop``, its body from ``frame`` on; ``frame`` equals ``stop``
+    where an earlier snapshot holds the same body.
+    """
+
+    portal: str
+    run: datetime
+    method: str
+    url: str
+    request_hash: bytes
+    fetched: datetime
+    status: int
+    content_type: str
+    body_hash: bytes
+    segment: str
+    start: int
+    frame: int
+    stop: int
+
+
+class Index(Protocol):
+    """What the archive asks of the database; aggregator.repository.Repository."""
+
+    def find_body(self, body_hash: bytes) -> Snapshot | None: ...
+
+    def find_segment_end(self, segment: str) -> int: ...
+
+    def save_snapshots(self, found: Sequence[Snapshot]) -> None: ...
+
+
+class Archive:
+    """A folder of segments. Any number of processes may write at once, each to a segment of its own."""
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        self.folder = folder
+        self.index = index
+
+    def open_run(self, portal: str, run: datetime, clock: Callable[[], datetime] | None = None) -> RunArchive:
+        """Where the run of time ``run`` keeps its answers; a context manager. ``clock`` tells the time in UTC."""
+        return RunArchive(self, portal, run, clock or _utc_now)
+
+    def read(self, snapshot: Snapshot) -> bytes:
+        """The body of an answer. Raises ArchiveError when its segment is missing or damaged."""
+        holder = snapshot if snapshot.frame < snapshot.stop else self.index.find_body(snapshot.body_hash)
+        if holder is None:
+            raise ArchiveError(f"no segment in {self.folder} holds the body of {snapshot.url}")
+        path = self.folder / holder.segment
+        try:
+            with path.open("rb") as file:
+                file.seek(holder.frame)
+                body = zstandard.ZstdDecompressor().decompress(file.read(holder.stop - holder.frame))
+        except (OSError, zstandard.ZstdError) as error:
+            raise ArchiveError(f"{path} cannot be read at {holder.frame}: {error}") from error
+        if hash_body(body) != snapshot.body_hash:
+            raise ArchiveError(f"{path} is damaged at {holder.frame}: the body of {snapshot.url} has another hash")
+        return body
+
+    def reindex(self) -> int:
+        """Adds to the index what it lacks of the segments, or all of it where it is empty. How many were added."""
+        added = 0
+        for path in sorted(self.folder.glob("*.zst")):
+            found = list(read_segment(path, self.index.find_segment_end(path.name)))
+            self.index.save_snapshots(found)
+            added += len(found)
+        return added
+
+
+class RunArchive:
+    """The answers that one run adds."""
+
+    def __init__(self, archive: Archive, portal: str, run: datetime, clock: Callable[[], datetime]) -> None:
+        self._archive = archive
+        self._portal = portal
+        self._run = run
+        self._clock = clock
+        self._segment: Segment | None = None
+        self._waiting: list[Snapshot] = []
+
+    def save(self, request: Request, response: Response) -> None:
+        """Keeps one answer. Raises ArchiveError when it cannot be written; nothing of it is left then."""
+        if self._segment is None:
+            self._segment = _take_segment(self._archive, self._clock())
+        body_hash = hash_body(response.body)
+        head = {
+            "portal": self._portal,
+            "run": self._run.isoformat(),
+            "method": request.method,
+            "url": request.url,
+            "request": hash_body(request.body).hex(),
+            "fetched": self._clock().isoformat(),
+            "status": response.status,
+            "type": (response.headers.get("Content-Type") or b"").decode("latin-1"),
+            "body": body_hash.hex(),
+        }
+        frame = b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body)
+        self._waiting.append(self._segment.append(head, frame))
+        full = self._segment.end >= SEGMENT_SIZE
+        if full or len(self._waiting) >= INDEX_EVERY:
+            self.flush()
+        if full:
+            self._segment.close()
+            self._segment = None
+
+    def flush(self) -> None:
+        """Brings the index up to date, with the segment safely on disk before."""
+        if self._segment is not None and self._waiting:
+            self._segment.sync()
+            self._archive.index.save_snapshots(self._waiting)
+            self._waiting = []
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            if self._segment is not None:
+                self._segment.close()
+                self._segment = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _has(self, body_hash: bytes) -> bool:
+        waiting = any(snapshot.body_hash == body_hash for snapshot in self._waiting)
+        return waiting or self._archive.index.find_body(body_hash) is not None
+
+
+class Segment:
+    """A segment that this process alone appends to, as long as it holds its lock."""
+
+    def __init__(self, path: Path, descriptor: int, end: int) -> None:
+        self.path = path
+        self.end = end
+        self._descriptor = descriptor
+
+    @classmethod
+    def lock(cls, path: Path) -> Self | None:
+        """The segment at ``path``, made if it is not there; None when another process writes to it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return cls(path, descriptor, os.fstat(descriptor).st_size)
+
+    def append(self, head: dict[str, Any], frame: bytes) -> Snapshot:
+        description = json.dumps({**head, "length": len(frame)}).encode("ascii")
+        record = memoryview(_PREFIX.pack(_SKIPPABLE, len(description)) + description + frame)
+        start, stop = self.end, self.end + len(record)
+        try:
+            while self.end < stop:
+                self.end += os.pwrite(self._descriptor, record[self.end - start :], self.end)
+        except OSError as error:
+            self.truncate(start)
+            raise ArchiveError(f"{self.path} cannot be written: {error}") from error
+        return _parse_head(description, self.path.name, start, stop - len(frame))
+
+    def truncate(self, end: int) -> None:
+        os.ftruncate(self._descriptor, end)
+        self.end = end
+
+    def sync(self) -> None:
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)  # lets go of the lock, too
+
+
+def hash_body(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def read_segment(path: Path, start: int = 0) -> Iterator[Snapshot]:
+    """The whole records from ``start`` on, where a record begins. Ends at the first torn or damaged one."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while len(prefix := file.read(_PREFIX.size)) == _PREFIX.size:
+            magic, length = _PREFIX.unpack(prefix)
+            description = file.read(length) if magic == _SKIPPABLE else b""
+            try:
+                snapshot = _parse_head(description, path.name, start, start + _PREFIX.size + length)
+                frame = file.read(snapshot.stop - snapshot.frame)
+                whole = not frame or hash_body(zstandard.ZstdDecompressor().decompress(frame)) == snapshot.body_hash
+            except (ValueError, KeyError, zstandard.ZstdError):
+                return
+            if not whole or len(frame) < snapshot.stop - snapshot.frame:
+                return
+            yield snapshot
+            start = snapshot.stop
+
+
+def _take_segment(archive: Archive, now: datetime) -> Segment:
+    """A segment with room that nobody writes to, else a new one."""
+    try:
+        archive.folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(archive.folder.glob("*.zst"), reverse=True):
+            if path.stat().st_size < SEGMENT_SIZE and (segment := Segment.lock(path)):
+                if _mend(segment, archive.index):
+                    return segment
+                segment.close()
+        segment = Segment.lock(archive.folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.zst")
+    except OSError as error:
+        raise ArchiveError(f"{archive.folder} cannot be written: {error}") from error
+    if segment is None:
+        raise ArchiveError(f"{archive.folder}: a new segment is locked already")
+    return segment
+
+
+def _mend(segment: Segment, index: Index) -> bool:
+    """Indexes what a killed writer left and cuts off a torn last record. False where segment and index disagree."""
+    indexed = index.find_segment_end(segment.path.name)
+    if indexed > segment.end:
+        return False
+    if indexed < segment.end:
+        left = list(read_segment(segment.path, indexed))
+        index.save_snapshots(left)
+        segment.truncate(left[-1].stop if left else indexed)
+    return True
+
+
+def _parse_head(description: bytes, segment: str, start: int, frame: int) -> Snapshot:
+    head = json.loads(description)
+    return Snapshot(
+        portal=head["portal"],
+        run=datetime.fromisoformat(head["run"]),
+        method=head["method"],
+        url=head["url"],
+        request_hash=bytes.fromhex(head["request"]),
+        fetched=datetime.fromisoformat(head["fetched"]),
+        status=head["status"],
+        content_type=head["type"],
+        body_hash=bytes.fromhex(head["body"]),
+        segment=segment,
+        start=start,
+        frame=frame,
+        stop=frame + head["length"],
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

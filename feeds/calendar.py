@@ -1,0 +1,60 @@
+"""Entries → iCalendar (RFC 5545 with the calendar properties of RFC 7986): deadlines, or the days of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from icalendar import Calendar, Event, Timezone
+
+from feeds.definitions import Channel, Format
+from feeds.entries import Entry
+
+
+def render_calendar(channel: Channel, entries: Sequence[Entry]) -> bytes:
+    """The entries that have a day, in their order, all times in UTC."""
+    calendar = Calendar()
+    calendar.add("prodid", f"-//Warta Pengadaan//{channel.feed.id}//{channel.language.upper()}")
+    calendar.add("version", "2.0")
+    calendar.add("name", channel.feed.title)
+    calendar.add("x-wr-calname", channel.feed.title)
+    calendar.add("description", channel.feed.description)
+    calendar.add("x-wr-caldesc", channel.feed.description)
+    calendar.add("last-modified", _utc(channel.updated))
+    calendar.add("refresh-interval", channel.ttl, parameters={"VALUE": "DURATION"})
+    calendar.add("x-published-ttl", _duration(channel.ttl))
+    calendar.add("source", channel.urls[Format.CALENDAR], parameters={"VALUE": "URI"})
+    calendar.add("url", channel.page_url)
+    for entry in entries:
+        if entry.starts:
+            calendar.add_component(_event(entry, entry.starts))
+    if not calendar.subcomponents:
+        # RFC 5545 §3.6 asks for one component at least; a time zone shows nothing.
+        calendar.add_component(Timezone.from_tzid("UTC"))
+    return calendar.to_ical()
+
+
+def _event(entry: Entry, starts: datetime) -> Event:
+    event = Event()
+    event.add("uid", entry.id)
+    event.add("dtstamp", _utc(entry.updated))
+    event.add("last-modified", _utc(entry.updated))
+    event.add("sequence", entry.sequence)
+    event.add("dtstart", _utc(starts))
+    event.add("summary", entry.title)
+    event.add("description", f"{entry.summary}\n{entry.url}")
+    event.add("url", entry.url)
+    event.add("categories", [topic.label for topic in entry.topics])
+    event.add("status", "CANCELLED" if entry.cancelled else "CONFIRMED")
+    event.add("transp", "TRANSPARENT")
+    return event
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=0)
+
+
+def _duration(span: timedelta) -> str:
+    """PT15M, PT90S: RFC 5545 §3.3.6, for a property that is a text to icalendar."""
+    seconds = round(span.total_seconds())
+    return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"

@@ -1,0 +1,247 @@
+"""Tender, release or run → Entry: what every format shows, worded once in the reader's language. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html import escape
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from aggregator.config import Portal, Publisher
+from aggregator.models import Record, Release, Run, Status, Tender, Verdict
+from feeds.headlines import tell_release
+from feeds.sentences import list_facts, name_category, tell_tender
+from feeds.text import clip, plain, scrub, web_address
+from feeds.wording import Wording
+
+MOST_TITLE = 300
+MOST_LINE = 300
+MOST_FEED = 1_000_000  # bytes of one rendered feed
+
+_OFF = {Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN}
+_GOOD = {Verdict.OK, Verdict.PARTIAL}
+# What `_warta` tells of a tender, as `export --format jsonl` writes it; never what may move without a change.
+_STRUCTURED = (
+    "portal kind key buyer procuring_entity category category_detail method method_detail status stage budget value "
+    "fiscal_years published registration_deadline deadline locations plans retender retender_reason "
+    "cancellation_reason awards contracts"
+).split()
+_MOST_ITEMS = 50
+
+
+class Topic(NamedTuple):
+    """A category of an entry: its code, and what it is called."""
+
+    term: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One item of a feed, the same in RSS, Atom, JSON Feed and iCalendar.
+
+    ``id`` is a tag: URI (RFC 4151) that never changes. ``title`` and ``summary`` are plain text without
+    ``<`` ``>``, ``content`` is HTML made of escaped text only. ``starts`` is the instant it stands for in a
+    calendar, None when it has none; ``sequence`` grows whenever the entry changes (RFC 5545 §3.8.7.4).
+    ``structured`` holds the `_warta` object of JSON Feed.
+    """
+
+    id: str
+    title: str
+    url: str
+    summary: str
+    content: str
+    published: datetime
+    updated: datetime
+    author: str
+    author_url: str
+    topics: tuple[Topic, ...] = ()
+    starts: datetime | None = None
+    sequence: int = 0
+    cancelled: bool = False
+    structured: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_id(publisher: Publisher, path: str) -> str:
+    """``tag:{authority},{since}:{path}``: authority and since are fixed in the configuration (RFC 4151)."""
+    return f"tag:{publisher.authority},{publisher.since.isoformat()}:{path}"
+
+
+def find_url(tender: Tender, portal: Portal) -> str:
+    """Where an entry leads: the official page, or the portal's where the source gives no usable address."""
+    return web_address(tender.url) or portal.url
+
+
+def tender_entry(record: Record, portal: Portal, publisher: Publisher) -> Entry:
+    """The entry of a tender as it now stands; an event in calendars while it has a deadline."""
+    tender, wording = record.tender, Wording(publisher.language, portal.zone)
+    opening = tell_tender(tender, wording)
+    url = find_url(tender, portal)
+    # Read at ``changed``, not ``last_seen``: a reading that found nothing new must not change the bytes.
+    content = [_paragraph(opening), _facts(tender, wording), _source(url, portal, record.changed, wording)]
+    return Entry(
+        id=make_id(publisher, _path(tender)),
+        title=_name(tender, MOST_TITLE),
+        url=url,
+        summary=opening,
+        content="".join(content),
+        published=tender.published or record.first_seen,
+        updated=record.changed,
+        author=plain(portal.name),
+        author_url=portal.url,
+        topics=_topics(tender, wording),
+        starts=tender.deadline or tender.registration_deadline,
+        # Seconds from first sight to the last change: needs no count of changes, and grows with every one.
+        sequence=math.ceil((record.changed - record.first_seen).total_seconds()),
+        cancelled=tender.status in _OFF,
+        structured=_structure(tender),
+    )
+
+
+def release_entry(
+    release: Release, record: Record, portal: Portal, publisher: Publisher, missing_since: datetime | None = None
+) -> Entry:
+    """The entry of one change, dated when it was found. ``record`` holds the tender as of that release;
+    ``missing_since`` is when a tender that is back had been found missing. ValueError for an unsaved release."""
+    if release.seq is None:
+        raise ValueError(f"release of {release.portal}/{release.kind}/{release.key} is not saved: it has no seq")
+    tender, wording = record.tender, Wording(publisher.language, portal.zone)
+    news = tell_release(release, tender, wording, missing_since)
+    opening = tell_tender(tender, wording)
+    url = find_url(tender, portal)
+    content = [_paragraph(line) for line in (*news.lines, opening)]
+    content += [_facts(tender, wording), _source(url, portal, release.time, wording)]
+    return Entry(
+        id=make_id(publisher, f"{_path(tender)}/changes/{release.seq}"),
+        title=f"{news.headline}: {_name(tender, MOST_TITLE - len(news.headline) - 2)}",
+        url=url,
+        summary=" ".join([*(clip(line, MOST_LINE) for line in news.lines), opening]),
+        content="".join(content),
+        published=release.time,
+        updated=release.time,
+        author=plain(portal.name),
+        author_url=portal.url,
+        topics=_topics(tender, wording),
+        starts=release.time,
+        structured={
+            **_structure(tender),
+            "events": list(release.events),
+            "tags": list(release.tags),
+            "changes": [{"field": c.field, "old": _fit(c.old), "new": _fit(c.new)} for c in release.changes],
+        },
+    )
+
+
+def run_entry(run: Run, portal: Portal, publisher: Publisher, last_success: datetime | None = None) -> Entry:
+    """The entry of a run with which a portal's verdict turned: it failed or was blocked, or recovered.
+
+    ``last_success`` is when the portal was last read well before a failure.
+    """
+    wording = Wording(publisher.language, portal.zone)
+    told = [_tell_verdict(run, wording)]
+    if last_success and run.verdict not in _GOOD:
+        told.append(wording.say("run_last_success", time=wording.short_time(last_success)))
+    reasons = [clip(plain(reason), MOST_LINE) for reason in run.reasons[:_MOST_ITEMS]]
+    turn = {Verdict.FAILED: "run_failed", Verdict.BLOCKED: "run_blocked"}.get(run.verdict, "run_recovered")
+    items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
+    content = [_paragraph(" ".join(told)), f"<ul>{items}</ul>" if items else ""]
+    content.append(_source(portal.url, portal, run.finished, wording))
+    return Entry(
+        id=make_id(publisher, f"{portal.id}/runs/{run.started.astimezone(UTC):%Y%m%dT%H%M%SZ}"),
+        title=f"{wording.say(turn)}: {clip(plain(portal.name), 200)}",
+        url=f"{publisher.url}status.html",
+        summary=" ".join(told),
+        content="".join(content),
+        published=run.finished,
+        updated=run.finished,
+        author=publisher.name,
+        author_url=publisher.contact or publisher.url,
+        topics=(Topic(run.verdict, wording.say(turn)),),
+        starts=run.finished,
+        structured={"portal": portal.id, "verdict": run.verdict, "reasons": reasons},
+    )
+
+
+def fit_entries(entries: Sequence[Entry], most: int = MOST_FEED) -> list[Entry]:
+    """The newest entries that every format can hold in ``most`` bytes; the oldest are dropped."""
+    sizes = accumulate((_weigh(entry) for entry in entries), initial=_WEIGHT_OF_HEAD)
+    return [entry for entry, size in zip(entries, list(sizes)[1:], strict=True) if size <= most]
+
+
+_WEIGHT_OF_HEAD = 20_000
+_WEIGHT_OF_FRAME = 1_500  # elements, dates, id and addresses of one entry
+
+
+def _weigh(entry: Entry) -> int:
+    """No less than the entry's bytes in its longest form: markup escaped again for XML, or all of it as JSON."""
+    texts = (entry.title, entry.summary, entry.url, entry.author, entry.author_url, *map(str, entry.topics))
+    plain_text = sum(len(escape(escape(text)).encode()) for text in texts)
+    markup = max(len(escape(entry.content).encode()), _count_json(entry.content))
+    return _WEIGHT_OF_FRAME + 2 * plain_text + markup + _count_json(entry.structured)
+
+
+def _count_json(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())
+
+
+def _path(tender: Tender) -> str:
+    return f"{tender.portal}/{tender.kind}/{tender.key}"
+
+
+def _name(tender: Tender, most: int) -> str:
+    return clip(plain(tender.title) or tender.key, most)
+
+
+def _topics(tender: Tender, wording: Wording) -> tuple[Topic, ...]:
+    kind = Topic(tender.kind, wording.name(tender.kind))
+    category = Topic(tender.category, name_category(tender, wording)) if tender.category else None
+    method = Topic(tender.method, wording.name(tender.method)) if tender.method else None
+    return tuple(topic for topic in (kind, category, method) if topic)
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _facts(tender: Tender, wording: Wording) -> str:
+    facts = list_facts(tender, wording)
+    return "<dl>" + "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts) + "</dl>"
+
+
+def _source(url: str, portal: Portal, read: datetime, wording: Wording) -> str:
+    link = f'<a href="{escape(url)}">{escape(plain(portal.name))}</a>'
+    return f"<p>{wording.say('source', portal=link, time=escape(wording.short_time(read)))}</p>"
+
+
+def _tell_verdict(run: Run, wording: Wording) -> str:
+    if run.verdict is Verdict.BLOCKED:
+        return wording.say("run_blocked_body")
+    if run.verdict is Verdict.FAILED:
+        code = run.reasons[0].partition(":")[0] if run.reasons else ""
+        known = {"listing", "rate_limited", "refused", "busy", "errors"}
+        return wording.say("run_because", why=wording.say(f"why_{code}" if code in known else "why_no_answer"))
+    if run.verdict is Verdict.PARTIAL and run.errors:
+        return wording.say("run_partial", errors=run.errors, requests=run.requests)
+    if run.verdict is Verdict.PARTIAL:
+        return wording.say("run_partly", time=wording.short_time(run.finished))
+    return wording.say("run_ok", time=wording.short_time(run.finished))
+
+
+def _structure(tender: Tender) -> dict[str, Any]:
+    values = tender.as_dict()
+    return {name: _fit(values[name]) for name in _STRUCTURED}
+
+
+def _fit(value: Any) -> Any:
+    """A JSON value with clean texts, and none so long that one entry fills a feed."""
+    if isinstance(value, str):
+        return clip(scrub(value), 1000)
+    if isinstance(value, Mapping):
+        return {key: _fit(part) for key, part in value.items()}
+    if isinstance(value, Sequence):
+        return [_fit(part) for part in value[:_MOST_ITEMS]]
+    return value

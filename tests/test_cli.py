@@ -1,0 +1,331 @@
+"""warta.py: exit codes, what stands on standard output, and the one line that tells a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import warta as command_line
+from aggregator.config import DATABASE_URL, load_config
+from aggregator.filters import Filter
+from demo.server import Server, serve
+from demo.spse import Portal
+from demo.world import World
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, list[dict[str, object]]]:
+        told = json.loads(self.out)
+        assert isinstance(told, dict)
+        return told
+
+
+Warta = Callable[..., Said]
+
+
+@pytest.fixture
+def warta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Warta:
+    """Runs the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(DATABASE_URL, raising=False)
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["warta", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            command_line.main()
+        return Said(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Server]:
+    world = World(NOW, tenders=6, non_tenders=4, recorded=2, self_managed=2, emergencies=1, hostile=False)
+    with serve([Portal(world)]) as server:
+        yield server
+
+
+@pytest.fixture
+def desk(tmp_path: Path, portal: Server, warta: Warta) -> Path:
+    """A folder with a configuration of one small stand-in portal."""
+    portal.faults.clear()
+    answers = ("--name", "BLP Kota Malang", "--url", "https://blp.example.go.id/", "--yes")
+    assert warta("init", "--portal", f"{portal.url}/malangkota", *answers).code == 0
+    path = tmp_path / "warta.toml"
+    path.write_text(path.read_text().replace("delay = 1.0", "delay = 0.0").replace('["current"]', "[2026]"))
+    return tmp_path
+
+
+# Mistakes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["portals"], "warta: warta.toml: no such file; make one with 'warta init', or name it with --config"),
+        (["--config", "other.toml", "publish"], "warta: other.toml: no such file"),
+        (["init"], "warta: init needs --name, --url, --portal"),
+        (["export", "--format", "jsonl", "--min-value", "limaratus"], "warta: --min-value: 'limaratus' is not a number"),
+        (["export", "--format", "jsonl", "--category", "road"], "warta: --category: 'road' is not known; choose from"),
+        (["export", "--format", "jsonl", "--deadline-to", "besok"], "warta: --deadline-to: 'besok' is not a date; as in"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(warta: Warta, arguments: list[str], line: str) -> None:
+    said = warta(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(line)
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--nope"], ["crawl", "--sweep", "half"], ["fetch"], ["export"]])
+def test_bad_usage_is_exit_code_2_without_a_traceback(warta: Warta, arguments: list[str]) -> None:
+    said = warta(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert "Usage: warta" in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["crawl", "malang"], "warta: no portal 'malang' in the configuration; it has: malangkota"),
+        (["crawl", "--kinds", "tender,lelang"], "warta: --kinds: 'lelang' is not a valid Kind; choose from tender, non_"),
+        (["crawl", "--year", "26"], "warta: --year: '26' is no year; as in 2026"),
+        (["export", "--format", "jsonl", "-o", "no/where.jsonl"], "warta: --output: No such file or directory"),
+    ],
+)
+def test_a_mistake_in_a_good_folder(desk: Path, warta: Warta, arguments: list[str], line: str) -> None:
+    said = warta(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(line)
+    assert said.err.count("\n") == 1
+
+
+def test_a_mistake_in_the_configuration_names_file_line_key_and_mend(desk: Path, warta: Warta) -> None:
+    with (desk / "warta.toml").open("a") as file:
+        file.write('\n[[feed]]\nid = "jalan"\ntitle = "Jalan"\nfilter = { harga = 1 }\n')
+    said = warta("status")
+    assert said.code == 2
+    assert "warta.toml:" in said.err
+    assert "feed.1: filter: harga: unknown filter key; choose from" in said.err
+
+
+def test_a_port_in_use_is_told(desk: Path, warta: Warta) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = warta("serve", "--port", port)
+    assert said.code == 2
+    assert said.err == f"warta: cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
+
+
+def test_a_file_that_is_no_database_is_told(desk: Path, warta: Warta) -> None:
+    (desk / "var").mkdir()
+    (desk / "var/warta.db").write_text("not a database " * 100)
+    said = warta("publish")
+    assert said.code == 2
+    assert "is not an SQLite database" in said.err
+
+
+# Verbs --------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_verb_and_needs_no_configuration(warta: Warta) -> None:
+    said = warta("--help")
+    assert said.code == 0
+    for verb in ("init", "portals", "crawl", "publish", "run", "serve", "export", "status", "replay", "demo"):
+        assert f" {verb} " in said.out
+
+
+def test_init_keeps_what_was_answered_and_never_overwrites(warta: Warta, tmp_path: Path) -> None:
+    answers = ("--name", 'BLP "Kota" Batu', "--url", "https://blp.batukota.go.id/umpan", "--portal", "batukota", "--yes")
+    assert warta("init", "desk", *answers, "--contact", "https://blp.batukota.go.id/kontak").code == 0
+    config = load_config(tmp_path / "desk/warta.toml")
+    assert config.publisher.name == 'BLP "Kota" Batu'
+    assert config.publisher.url == "https://blp.batukota.go.id/umpan/"
+    assert config.publisher.authority == "blp.batukota.go.id"
+    assert config.publisher.contact == "https://blp.batukota.go.id/kontak"
+    assert [(p.id, p.name, p.url) for p in config.portal] == [
+        ("batukota", "LPSE Kota Batu", "https://spse.inaproc.id/batukota")
+    ]
+    before = (tmp_path / "desk/warta.toml").read_bytes()
+    said = warta("init", "desk", *answers)
+    assert said.code == 2
+    assert "is there already" in said.err
+    assert (tmp_path / "desk/warta.toml").read_bytes() == before
+
+
+def test_init_writes_nothing_that_would_not_load(warta: Warta, tmp_path: Path) -> None:
+    said = warta("init", "desk", "--name", "BLP", "--url", "batukota", "--portal", "batukota", "--yes")
+    assert said.code == 2
+    assert "write it with https:// in front" in said.err
+    assert not (tmp_path / "desk").exists()
+
+
+def test_crawl_json_prints_one_object_and_nothing_else(desk: Path, warta: Warta) -> None:
+    said = warta("crawl", "--json")
+    [told] = said.json["portals"]
+    assert (said.code, told["portal"], told["verdict"], told["reasons"]) == (0, "malangkota", "ok", [])
+    assert (told["seen"], told["new"], told["errors"]) == (15, 15, 0)
+    [again] = warta("crawl", "--json").json["portals"]
+    assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 15)
+
+
+def test_a_dry_run_writes_no_tender(desk: Path, warta: Warta) -> None:
+    [told] = warta("crawl", "--dry-run", "--json").json["portals"]
+    assert told["new"] == 15
+    assert warta("export", "--format", "jsonl").out == ""
+
+
+def test_crawl_takes_only_what_it_is_asked_for(desk: Path, warta: Warta) -> None:
+    [told] = warta("crawl", "malangkota", "--kinds", "recorded,self_managed", "--kinds", "emergency", "--json").json[
+        "portals"
+    ]
+    assert told["seen"] == 5
+    kinds = {json.loads(line)["kind"] for line in warta("export", "--format", "jsonl").out.splitlines()}
+    assert kinds == {"recorded", "self_managed", "emergency"}
+
+
+def test_a_portal_that_fails_is_exit_code_1_with_its_reason(desk: Path, portal: Server, warta: Warta) -> None:
+    path = desk / "warta.toml"
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    path.write_text(path.read_text().replace(portal.url, nobody))
+    said = warta("crawl", "--json")
+    [told] = said.json["portals"]
+    assert (said.code, told["verdict"]) == (1, "failed")
+    assert told["reasons"]
+    assert warta("status").code == 1
+
+
+def test_export_takes_the_filter_keys_as_options(desk: Path, warta: Warta) -> None:
+    warta("crawl")
+
+    def export(*options: str) -> list[dict[str, str]]:
+        return [json.loads(line) for line in warta("export", "--format", "jsonl", *options).out.splitlines()]
+
+    everything = export()
+    assert len(everything) == 15
+    assert {t["kind"] for t in export("--kind", "tender", "--kind", "recorded")} == {"tender", "recorded"}
+    assert export("--min_value", "1000000") == export("--min-value", "1000000")
+    assert len(export("--limit", "3", "--sort", "value")) == 3
+    assert [t["key"] for t in export("--key", everything[0]["key"])] == [everything[0]["key"]]
+    assert export("--q", "tidakadakatainiya") == []
+
+
+def test_export_has_an_option_for_every_key_of_the_filter(warta: Warta) -> None:
+    told = warta("export", "--help").out
+    for key in fields(Filter):
+        assert f"--{key.name.replace('_', '-')} " in told
+
+
+def test_export_writes_the_same_into_a_file(desk: Path, warta: Warta) -> None:
+    warta("crawl")
+    said = warta("export", "--format", "jsonl", "-o", "tenders.jsonl")
+    assert (said.code, said.out) == (0, "")
+    assert (desk / "tenders.jsonl").read_text() == warta("export", "--format", "jsonl").out
+
+
+def test_status_and_portals_tell_how_it_stands(desk: Path, warta: Warta) -> None:
+    said = warta("status", "--json")
+    assert said.code == 1
+    assert not said.json["healthy"]
+    assert said.json["portals"][0]["verdict"] is None
+    assert warta("run").code == 0
+    said = warta("status", "--json")
+    assert said.code == 0
+    told = said.json["portals"][0]
+    assert (told["portal"], told["verdict"], told["healthy"]) == ("malangkota", "ok", True)
+    assert told["next_due"]
+    assert warta("portals", "--json").json["portals"] == said.json["portals"]
+    assert "malangkota" in warta("portals").out
+    assert "Healthy." in warta("status").out
+
+
+def test_run_crawls_and_publishes_and_due_waits_for_its_turn(desk: Path, portal: Server, warta: Warta) -> None:
+    assert warta("run", "--json").json["portals"][0]["new"] == 15
+    assert (desk / "var/public/feeds/semua.rss").exists()
+    asked = len(portal.stats.requests)
+    said = warta("run", "--due", "--json")
+    assert (said.code, said.json) == (0, {"portals": []})
+    assert len(portal.stats.requests) == asked
+
+
+def test_publish_writes_only_what_changed(desk: Path, warta: Warta) -> None:
+    warta("crawl")
+    assert "0 unchanged" in warta("publish").err
+    assert " 0 written" in warta("publish").err
+    warta("publish", "--output", "copy")
+    assert (desk / "copy/index.html").exists()
+
+
+def test_replay_reads_the_archive_and_asks_the_portal_for_nothing(desk: Path, portal: Server, warta: Warta) -> None:
+    warta("crawl")
+    asked = len(portal.stats.requests)
+    before = warta("export", "--format", "jsonl").out
+    assert warta("replay").code == 0
+    assert warta("export", "--format", "jsonl").out == before
+    assert len(portal.stats.requests) == asked
+
+
+# Programs -----------------------------------------------------------------------------------------------
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "warta", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_reader_that_has_seen_enough_ends_export_quietly(desk: Path, warta: Warta) -> None:
+    warta("crawl")
+    process = start("export", "--format", "jsonl", cwd=desk)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(30) == 0
+    process.stderr.close()
+
+
+def test_serve_says_where_and_ends_quietly_on_ctrl_c(desk: Path, warta: Warta) -> None:
+    warta("run")
+    process = start("serve", "--port", "0", cwd=desk)
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert said.startswith("Open http://127.0.0.1:")
+    with urllib.request.urlopen(said.split()[1] + "feeds/semua.rss", timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("application/rss+xml")
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert "Traceback" not in rest
+
+
+def test_the_demo_runs_from_nothing_and_marks_its_data_as_made_up(tmp_path: Path) -> None:
+    process = start("demo", "--once", cwd=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "malangkota" in out
+    public = tmp_path / "var/demo/var/public"
+    assert "Data contoh" in (public / "index.html").read_text(encoding="utf-8")
+    for ending in ("rss", "atom", "json", "ics"):
+        assert (public / f"feeds/semua.{ending}").stat().st_size > 1000
