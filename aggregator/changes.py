@@ -106,16 +106,16 @@ def _comparable(value: Any) -> Any:
     """``value`` as plain lists and texts, without what does not count: offsets of times, trailing zeros, order."""
     match value:
         case datetime():
-            return value.astimezone(UTC).isoformat()
+            return value.timestamp()
         case Money():
             return [str(value.amount.normalize()), value.currency]
-        case Milestone():
+        case Milestone(title=title, starts=starts, ends=ends):
             # Without ``changes``: where only that count moved, the row was moved to and fro between two visits.
-            return [value.title, _comparable(value.starts), _comparable(value.ends)]
+            return [title, starts and starts.timestamp(), ends and ends.timestamp()]
         case Award():
             return [value.supplier, _comparable(value.amount), _comparable(value.date)]
         case tuple():
-            return sorted((_comparable(part) for part in value), key=str)
+            return sorted([_comparable(part) for part in value], key=str)
         case _:
             return value
 

@@ -17,6 +17,7 @@ from aggregator.models import Tender
 # has no "everything but".
 FENCE = "wartapagar"
 
+_GAPS = re.compile(r"[\W_]+")
 _PARTS = re.compile(r'(-*)"([^"]*)"?|(\S+)')
 
 
@@ -91,7 +92,7 @@ def indexed_text(tender: Tender) -> str:
 
 
 def _split(text: str) -> list[str]:
-    return "".join(c if c.isalnum() else " " for c in fold(text)).split()
+    return _GAPS.sub(" ", fold(text)).split()
 
 
 def _render_clause(clause: Clause) -> str:

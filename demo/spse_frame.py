@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from html import escape
+from string import Template
 from zoneinfo import ZoneInfo
 
 from demo.names import Place
@@ -53,22 +54,17 @@ def render_time(time: datetime) -> str:
 def render_badges(package: Package) -> str:
     """The marks behind a name; the two lists quote their classes differently."""
     quote = "'" if package.kind == TENDER else '"'
-    return " ".join(
-        f"<span class={quote}badge {' ' if mark.endswith('Ulang') else ''}badge-warning{quote}>{mark}</span>"
-        for mark in badges(package)
-    )
+    marks = []
+    for mark in badges(package):
+        wide = " " if package.kind == TENDER and mark.endswith("Ulang") else ""
+        marks.append(f"<span class={quote}badge {wide}badge-warning{quote}>{mark}</span>")
+    return " ".join(marks)
 
 
 # The frame of every page ---------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=64)
-def _frame(place: Place) -> tuple[str, str]:
-    """What stands before the title and after the content; ``{ms}`` is the server's clock."""
-    public = f"/{place.slug}/public"
-    offset = datetime(2026, 1, 1, tzinfo=ZoneInfo(place.zone)).utcoffset() or timedelta()
-    hours = int(offset.total_seconds()) // 3600
-    head = f"""
+_HEAD = Template("""
 
 <!DOCTYPE html>
 <html lang="en">
@@ -76,55 +72,71 @@ def _frame(place: Place) -> tuple[str, str]:
     <meta http-equiv="Content-Type" content="text/html;charset=UTF-8"/>
     <meta http-equiv="X-UA-Compatible" content="IE=edge">
     <meta name="viewport" content="width=1024">
-    <link rel="stylesheet" href="{public}/css/application.css"   />
+    <link rel="stylesheet" href="$public/css/application.css"   />
     <style >
-      body {{
+      body {
         padding-top: 50px;
         padding-bottom: 40px;
-      }}
-      #main{{
+      }
+      #main{
           min-height: 400px;
           clear: both;
-      }}
+      }
     </style>
-"""
-    foot = f"""
+""")
+_FOOT = Template("""
  <div id="footer">
      <div class="container-fluid">
          <div id="footerInfo">
              <div id="infoLeft" class="float-left">
-                 <span id="realtime"></span> <span>{_ZONES[hours]}</span>
+                 <span id="realtime"></span> <span>$zone</span>
 
              </div>
              <div id="infoRight">
-                 <p>Portal tiruan {escape(place.lpse)}: semua paket, penyedia dan angka adalah rekaan</p>
-                 <p><a href="/{place.slug}/" target="_blank">Aplikasi SPSE v{VERSION}</a></p>
+                 <p>Portal tiruan $lpse: semua paket, penyedia dan angka adalah rekaan</p>
+                 <p><a href="/$slug/" target="_blank">Aplikasi SPSE v$version</a></p>
              </div>
          </div>
      </div>
  </div>
-    <script type="text/javascript" src="{public}/js/jquery.jclock.min.js"></script>
+    <script type="text/javascript" src="$public/js/jquery.jclock.min.js"></script>
     <script type="text/javascript">
-         $('#realtime').jclock({{
+         $$('#realtime').jclock({
                     format: '%d %B %Y %H:%M',
-                    seedTime: parseInt({{ms}}),
+                    seedTime: parseInt($ms),
                     utc: true,
-                    utc_offset: {hours} }});
+                    utc_offset: $hours });
 
-        function closeWindow(cmd){{
+        function closeWindow(cmd){
             if (cmd=='quit')
-            {{
+            {
                open(location, '_self').close();
-            }}
+            }
             return false;
-        }}
+        }
     </script>
 </body>
 </html>
 
 
-"""
-    return head, foot
+""")
+
+
+@lru_cache(maxsize=64)
+def _frame(place: Place) -> tuple[str, str]:
+    """What stands before the title and after the content; ``{ms}`` in the latter is the server's clock."""
+    offset = datetime(2026, 1, 1, tzinfo=ZoneInfo(place.zone)).utcoffset() or timedelta()
+    hours = int(offset.total_seconds()) // 3600
+    words = {
+        "slug": place.slug,
+        "public": f"/{place.slug}/public",
+        "lpse": escape(place.lpse),
+        "version": VERSION,
+        "zone": _ZONES[hours],
+        "hours": hours,
+        "ms": "{ms}",
+    }
+    return _HEAD.substitute(words), _FOOT.substitute(words)
 
 
 def render_page(place: Place, now: datetime, title: str, main: str, *, script: str = "") -> bytes:

@@ -87,7 +87,7 @@ def render_winner(place: Place, package: Package, now: datetime) -> bytes:
     """The winner; a head without rows where none is named."""
     last = "Harga Negosiasi" if package.kind == TENDER else "Hasil Negosiasi"
     rows = [(w, (w.bid, w.corrected, w.negotiated)) for w in winners(package, now)]
-    content = _winner_table(package, ("Harga Penawaran", "Harga Terkoreksi", last), rows)
+    content = _winner_table(place, package, ("Harga Penawaran", "Harga Terkoreksi", last), rows)
     return render_tab(place, package, now, "winner", content)
 
 
@@ -97,12 +97,12 @@ def render_contracted(place: Place, package: Package, now: datetime) -> bytes:
     rows = [
         (w, (signed[w.name], signed[w.name] * 9 / 10, Decimal(0))) for w in winners(package, now) if w.name in signed
     ]
-    content = _winner_table(package, ("Harga Kontrak", "Nilai PDN", "Nilai UMK"), rows)
+    content = _winner_table(place, package, ("Harga Kontrak", "Nilai PDN", "Nilai UMK"), rows)
     return render_tab(place, package, now, "contracted", content)
 
 
 def _winner_table(
-    package: Package, heads: Sequence[str], rows: Sequence[tuple[Bidder, Sequence[Decimal | None]]]
+    place: Place, package: Package, heads: Sequence[str], rows: Sequence[tuple[Bidder, Sequence[Decimal | None]]]
 ) -> str:
     noun = "Tender" if package.kind == TENDER else "Non Tender"
     labels = {
@@ -122,7 +122,7 @@ def _winner_table(
         f"""
               <tr>
                   <td>{bidder.name}</td>
-                  <td> <strong>{bidder.address}</strong> - Malang (Kota) - Jawa Timur</td>
+                  <td> <strong>{bidder.address}</strong> - {place.town}</td>
                   <td>
  {bidder.npwp}
 </td>{"".join(f"<td> {render_rupiah(amount)} </td>" for amount in amounts)}

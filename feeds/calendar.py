@@ -31,7 +31,7 @@ def render_calendar(channel: Channel, entries: Sequence[Entry]) -> bytes:
     if not calendar.subcomponents:
         # RFC 5545 §3.6 asks for one component at least; a time zone shows nothing.
         calendar.add_component(Timezone.from_tzid("UTC"))
-    return calendar.to_ical()
+    return bytes(calendar.to_ical())
 
 
 def _event(entry: Entry, starts: datetime) -> Event:

@@ -85,8 +85,8 @@ class Feed:
     short: str
     description: str
     group: Group
+    filter: Filter
     kind: Literal["tenders", "changes", "status"] = "tenders"
-    filter: Filter = Filter(limit=FEED_LIMIT)
     events: frozenset[Event] = frozenset()
 
     @property

@@ -24,12 +24,8 @@ MOST_FEED = 1_000_000  # bytes of one rendered feed
 
 _OFF = {Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN}
 _GOOD = {Verdict.OK, Verdict.PARTIAL}
-# What `_warta` tells of a tender, as `export --format jsonl` writes it; never what may move without a change.
-_STRUCTURED = (
-    "portal kind key buyer procuring_entity category category_detail method method_detail status stage budget value "
-    "fiscal_years published registration_deadline deadline locations plans retender retender_reason "
-    "cancellation_reason awards contracts"
-).split()
+# What `_warta` leaves out: what the entry itself holds, and what may move without being a change.
+_UNSTRUCTURED = {"title", "url", "description", "milestones", "documents", "participants", "incomplete"}
 _MOST_ITEMS = 50
 
 
@@ -232,8 +228,7 @@ def _tell_verdict(run: Run, wording: Wording) -> str:
 
 
 def _structure(tender: Tender) -> dict[str, Any]:
-    values = tender.as_dict()
-    return {name: _fit(values[name]) for name in _STRUCTURED}
+    return {name: _fit(value) for name, value in tender.as_dict().items() if name not in _UNSTRUCTURED}
 
 
 def _fit(value: Any) -> Any:

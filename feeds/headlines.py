@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from aggregator.models import Award, Category, Change, Event, Kind, Method, Milestone, Money, Release, Status, Tender
 from feeds.sentences import join_parts, tell_award
@@ -48,6 +48,8 @@ _TOLD_BY: Mapping[str, set[Event]] = {
 _REALISED = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
 _CODES: Mapping[str, Callable[[str], Category | Method]] = {"category": Category, "method": Method}
 
+T = TypeVar("T")
+
 Telling = tuple[str, str]  # headline and line; the line may be empty
 
 
@@ -74,9 +76,7 @@ class _Case:
         return None, self.tender.as_dict()[field]
 
 
-def tell_release(
-    release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None
-) -> News:
+def tell_release(release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None) -> News:
     """``tender`` is as of the release; ``missing_since`` is when it had vanished, if it is back again."""
     case = _Case(release, tender, wording, missing_since)
     events = [event for event in Event if event in release.events] or [Event.DETAILS]
@@ -120,11 +120,11 @@ def _tell_award(case: _Case) -> Telling:
     if len(awards) == 1:
         line = _tell_winner(awards[0], case)
     else:
-        line = join_parts((tell_award(award, wording) for award in awards), "; ") + "." if awards else ""
+        told = join_parts((tell_award(award, wording) for award in awards), "; ")
+        line = f"{told}." if told else ""
     before = [Award.from_dict(old) for old in case.find("awards")[0] or []]
     if {award.supplier for award in before} - {award.supplier for award in awards}:
-        told = join_parts((tell_award(award, wording) for award in before), "; ")
-        line += " " + wording.say("award_before", awards=told)
+        line += " " + wording.say("award_before", awards=join_parts((tell_award(a, wording) for a in before), "; "))
     return wording.say("awarded"), line.strip()
 
 
@@ -133,7 +133,7 @@ def _tell_winner(award: Award, case: _Case) -> str:
     wording, value = case.wording, case.tender.value
     told = tell_award(award, wording)
     if not (award.amount and value and value.amount > 0 and value.currency == award.amount.currency):
-        return f"{told}."
+        return f"{told}." if told else ""
     gap = value.amount - award.amount.amount
     if not gap:
         return wording.say("award_equal", award=told)
@@ -170,7 +170,7 @@ def _tell_registration(case: _Case) -> Telling:
 def _tell_moved_time(case: _Case, field: str, phrase: str) -> Telling:
     wording = case.wording
     old, new = (datetime.fromisoformat(text) if text else None for text in case.find(field))
-    line = _move(wording, wording.label(field), old and wording.short_time(old), new and wording.short_time(new))
+    line = _move(wording, wording.label(field), old, new, wording.short_time)
     if old and new:
         direction = "later" if new > old else "sooner"
         return wording.say(f"{phrase}_{direction}", span=wording.span(old, new)), line
@@ -186,9 +186,9 @@ def _tell_budget(case: _Case) -> Telling:
 
 
 def _tell_price(case: _Case, field: str) -> Telling:
-    wording, label = case.wording, case.wording.label(field)
+    wording, label = case.wording, case.wording.say(f"short_{field}")
     old, new = (Money.from_dict(money) if money else None for money in case.find(field))
-    line = _move(wording, label, old and wording.money(old), new and wording.money(new))
+    line = _move(wording, label, old, new, wording.money)
     if not (old and new):
         return wording.say("price_set" if new else "price_gone", label=label), line
     if old.currency != new.currency:
@@ -206,10 +206,10 @@ def _tell_stage(case: _Case) -> Telling:
     wording = case.wording
     old, new = (clip(plain(text or ""), MOST_STAGE) for text in case.find("stage"))
     if new and new != old:
-        return wording.say("stage_now", stage=new), _move(wording, wording.label("stage"), old, new)
+        return wording.say("stage_now", stage=new), _move(wording, wording.say("short_stage"), old, new, str)
     before, after = (_show_status(case, status) for status in case.find("status"))
     headline = wording.say("status_now", status=after) if after else wording.say("details")
-    return headline, _move(wording, wording.label("status"), before, after)
+    return headline, _move(wording, wording.label("status"), before, after, str)
 
 
 def _show_status(case: _Case, status: str | None) -> str:
@@ -234,18 +234,16 @@ def _tell_schedule(case: _Case) -> Telling:
 def _move_row(wording: Wording, old: Milestone | None, new: Milestone) -> str:
     """A row's end, or its start where the end stayed; dates, or times too where the day stayed."""
     end_moved = old is None or old.ends != new.ends
-    before = old and (old.ends if end_moved else old.starts)
-    after = new.ends if end_moved else new.starts
+    before, after = (None if row is None else row.ends if end_moved else row.starts for row in (old, new))
     same_day = before and after and wording.date(before) == wording.date(after)
-    form = wording.short_time if same_day else wording.date
     label = clip(plain(new.title), MOST_STAGE)
-    return _move(wording, label, before and form(before), after and form(after))
+    return _move(wording, label, before, after, wording.short_time if same_day else wording.date)
 
 
 def _tell_location(case: _Case) -> Telling:
     wording = case.wording
     old, new = (clip(join_parts(places or [], "; "), MOST_TEXT) for places in case.find("locations"))
-    return wording.say("location"), _move(wording, wording.label("locations"), old, new)
+    return wording.say("location"), _move(wording, wording.label("locations"), old, new, str)
 
 
 def _tell_details(case: _Case) -> Telling:
@@ -260,7 +258,7 @@ def _tell_details(case: _Case) -> Telling:
 
 def _move_detail(wording: Wording, change: Change) -> str:
     old, new = (_show(wording, change.field, value) for value in (change.old, change.new))
-    return _move(wording, wording.label(change.field), old, new)
+    return _move(wording, wording.label(change.field), old, new, str)
 
 
 def _show(wording: Wording, field: str, value: Any) -> str:
@@ -277,11 +275,12 @@ def _show(wording: Wording, field: str, value: Any) -> str:
     return clip(join_parts(str(part) for part in parts), MOST_TEXT)
 
 
-def _move(wording: Wording, label: str, old: str | None, new: str | None) -> str:
+def _move(wording: Wording, label: str, old: T | None, new: T | None, form: Callable[[T], str]) -> str:
     """Label: old → new. Where there was nothing before, only what there is now."""
+    after = form(new) if new else wording.say("none")
     if not old:
-        return wording.say("told", label=label, new=new or wording.say("none"))
-    return wording.say("moved", label=label, old=old, new=new or wording.say("none"))
+        return wording.say("told", label=label, new=after)
+    return wording.say("moved", label=label, old=form(old), new=after)
 
 
 _TELLERS: Mapping[Event, Callable[[_Case], Telling]] = {

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from html import escape
 from typing import Any
 
-from feedgen.entry import FeedEntry
-from feedgen.feed import FeedGenerator
+from feedgen.entry import FeedEntry  # type: ignore[import-untyped]
+from feedgen.feed import FeedGenerator  # type: ignore[import-untyped]
 from lxml import etree
 
 from feeds.definitions import Channel, Format
@@ -79,7 +79,7 @@ class _Item(FeedEntry):  # type: ignore[misc]  # feedgen has no types
 
     def atom_entry(self, extensions: bool = True) -> Any:
         element = super().atom_entry(extensions)
-        element.find("link").attrib.update(rel="alternate", type="text/html")
+        element.find("link").attrib.update({"rel": "alternate", "type": "text/html"})
         return element
 
     def rss_entry(self, extensions: bool = True) -> Any:

@@ -102,8 +102,9 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
 
     Participants, documents and addresses are left out: their moves are no change, so they must not show.
     """
+    registration = tender.registration_deadline
     method = wording.name(tender.method) if tender.method else None
-    texts = {
+    texts: dict[str, str | None] = {
         "key": tender.key,
         "kind": wording.name(tender.kind),
         "buyer": tender.buyer,
@@ -115,7 +116,7 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
         "value": wording.money(tender.value) if tender.value else None,
         "fiscal_years": join_parts(str(year) for year in tender.fiscal_years),
         "published": wording.date(tender.published) if tender.published else None,
-        "registration_deadline": tender.registration_deadline and wording.long_time(tender.registration_deadline),
+        "registration_deadline": wording.long_time(registration) if registration else None,
         "deadline": wording.long_time(tender.deadline) if tender.deadline else None,
         "locations": join_parts(tender.locations, "; "),
         "plans": join_parts(tender.plans),
@@ -130,13 +131,13 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
 
 
 def tell_award(award: Award, wording: Wording) -> str:
-    """CV Contoh, Rp3.664.900.000,00, 14 Sep 2026: supplier, then amount and date where they are known."""
+    """CV Contoh, Rp3.664.900.000,00, 14 Sep 2026: supplier, amount and date, each where it is known."""
     amount = wording.money(award.amount) if award.amount else ""
     date = wording.date(award.date) if award.date else ""
-    return ", ".join(filter(None, (clip(plain(award.supplier), 200), amount, date)))
+    return ", ".join(filter(None, (clip(plain(award.supplier or ""), 200), amount, date)))
 
 
 def join_parts(parts: Iterable[str], mark: str = ", ") -> str:
     """The first parts in one text; … stands for the others."""
-    written = [plain(part) for part in parts]
+    written = [text for part in parts if (text := plain(part))]
     return mark.join([*written[:MOST_PARTS], *(["…"] if len(written) > MOST_PARTS else [])])

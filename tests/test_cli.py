@@ -85,9 +85,15 @@ def desk(tmp_path: Path, portal: Server, warta: Warta) -> Path:
         (["portals"], "warta: warta.toml: no such file; make one with 'warta init', or name it with --config"),
         (["--config", "other.toml", "publish"], "warta: other.toml: no such file"),
         (["init"], "warta: init needs --name, --url, --portal"),
-        (["export", "--format", "jsonl", "--min-value", "limaratus"], "warta: --min-value: 'limaratus' is not a number"),
+        (
+            ["export", "--format", "jsonl", "--min-value", "limaratus"],
+            "warta: --min-value: 'limaratus' is not a number",
+        ),
         (["export", "--format", "jsonl", "--category", "road"], "warta: --category: 'road' is not known; choose from"),
-        (["export", "--format", "jsonl", "--deadline-to", "besok"], "warta: --deadline-to: 'besok' is not a date; as in"),
+        (
+            ["export", "--format", "jsonl", "--deadline-to", "besok"],
+            "warta: --deadline-to: 'besok' is not a date; as in",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(warta: Warta, arguments: list[str], line: str) -> None:
@@ -109,7 +115,10 @@ def test_bad_usage_is_exit_code_2_without_a_traceback(warta: Warta, arguments: l
     ("arguments", "line"),
     [
         (["crawl", "malang"], "warta: no portal 'malang' in the configuration; it has: malangkota"),
-        (["crawl", "--kinds", "tender,lelang"], "warta: --kinds: 'lelang' is not a valid Kind; choose from tender, non_"),
+        (
+            ["crawl", "--kinds", "tender,lelang"],
+            "warta: --kinds: 'lelang' is not a valid Kind; choose from tender, non_",
+        ),
         (["crawl", "--year", "26"], "warta: --year: '26' is no year; as in 2026"),
         (["export", "--format", "jsonl", "-o", "no/where.jsonl"], "warta: --output: No such file or directory"),
     ],
@@ -157,7 +166,15 @@ def test_help_lists_every_verb_and_needs_no_configuration(warta: Warta) -> None:
 
 
 def test_init_keeps_what_was_answered_and_never_overwrites(warta: Warta, tmp_path: Path) -> None:
-    answers = ("--name", 'BLP "Kota" Batu', "--url", "https://blp.batukota.go.id/umpan", "--portal", "batukota", "--yes")
+    answers = (
+        "--name",
+        'BLP "Kota" Batu',
+        "--url",
+        "https://blp.batukota.go.id/umpan",
+        "--portal",
+        "batukota",
+        "--yes",
+    )
     assert warta("init", "desk", *answers, "--contact", "https://blp.batukota.go.id/kontak").code == 0
     config = load_config(tmp_path / "desk/warta.toml")
     assert config.publisher.name == 'BLP "Kota" Batu'

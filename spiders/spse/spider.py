@@ -1,8 +1,7 @@
 """SPSE 4.5, the software of some 730 LPSE portals: the spider of its two sweeps.
 
-Lists are read in lists.py, detail pages in pages.py, and put together in tender.py. *open* asks for the home page and
-the details of what is
-new or different there; *full* asks for the home page and then for the lists.
+*open* asks for the home page and the details of what is new or different there; *full* asks for the home page and
+then for the lists. Lists are read in lists.py, detail pages in pages.py, and put together in tender.py.
 """
 
 from __future__ import annotations
