@@ -10,7 +10,7 @@ from typing import Any
 from aggregator.changes import compare, merge
 from aggregator.models import Kind, Reading, Release, Status, Tender
 from aggregator.rows import parse_tender, position, release_row, render_tender, render_unread, tender_row
-from aggregator.search import indexed_text
+from aggregator.search import render_text, searched_texts
 
 FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=24)
@@ -86,7 +86,7 @@ class Batch:
         self.number += 1
         self.rows[seen.identity] = row
         self.new.add(seen.identity)
-        self.texts[seen.identity] = indexed_text(seen)
+        self.texts[seen.identity] = render_text(searched_texts(seen))
         self._release(row, compare(None, seen, self.time))
         self._touch(row, reading)
 
@@ -95,15 +95,12 @@ class Batch:
         if text == row["tender"] and render_unread(merged) == row["unread"]:
             return
         self.rewritten.add(merged.identity)
-        kept_hash, kept_position = row["content_hash"], row["position"]
+        kept_position = row["position"]
         row.update(tender_row(merged, text))
         row["position"] = position(merged.published or row["first_seen"], row["id"])
-        if row["content_hash"] == kept_hash:
-            return
-        words = indexed_text(merged)
-        if row["position"] != kept_position or words != indexed_text(stored):
+        if row["position"] != kept_position or searched_texts(merged) != searched_texts(stored):
             self.stale_positions.append(kept_position)
-            self.texts[merged.identity] = words
+            self.texts[merged.identity] = render_text(searched_texts(merged))
         release = compare(stored, merged, self.time)
         if release is not None:
             row["changed"] = self.time

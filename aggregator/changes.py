@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aggregator.models import TENDER_FIELDS, Award, Change, Event, Kind, Milestone, Money, Release, Status, Tender
@@ -90,16 +88,6 @@ def rewind(tender: Tender, releases_after: Sequence[Release]) -> Tender:
     for release in releases_after:
         values.update((change.field, change.old) for change in release.changes)
     return Tender.from_dict(values, tuple(tender.unread))
-
-
-def content_hash(tender: Tender) -> bytes:
-    """16 bytes that stay the same while ``compare`` finds no change.
-
-    Empty fields are left out, so that a field the program learns to read later re-issues nothing.
-    """
-    content = {name: _comparable(value) for name in CONTENT if (value := getattr(tender, name))}
-    text = json.dumps(content, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
 
 
 def _comparable(value: Any) -> Any:

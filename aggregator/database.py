@@ -101,9 +101,8 @@ tenders = sa.Table(
     sa.Column("schedule_read", Instant),
     sa.Column("retry_at", Instant),
     sa.Column("attempts", sa.Integer, nullable=False),
-    # The tender itself: JSON of Tender.as_dict, the names of unread fields, the hash of what counts as content.
+    # The tender itself: the names of its unread fields, and the JSON of Tender.as_dict.
     sa.Column("unread", sa.String, nullable=False),
-    sa.Column("content_hash", sa.LargeBinary, nullable=False),
     sa.Column("tender", sa.Text, nullable=False),
     sa.UniqueConstraint("portal", "kind", "key"),
     sa.Index(None, "portal", "position"),
@@ -257,6 +256,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 begins late and commits before DDL; _begin_sqlite does it right
     connection.execute(f"PRAGMA busy_timeout = {LOCK_PATIENCE * 1000:.0f}")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -16000")  # 16 MB: a batch fits; with the usual 2 MB saving takes 1.2 x
     connection.execute("PRAGMA synchronous = FULL")  # a published seq must not be given again after a power cut
 
 

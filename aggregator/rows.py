@@ -8,7 +8,6 @@ from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any
 
-from aggregator.changes import content_hash
 from aggregator.database import to_micros
 from aggregator.models import Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
 from aggregator.search import fold
@@ -69,7 +68,6 @@ def tender_row(tender: Tender, text: str) -> dict[str, Any]:
         "closes": tender.deadline or tender.registration_deadline,
         "retender": tender.retender,
         "unread": render_unread(tender),
-        "content_hash": content_hash(tender),
         "tender": text,
     }
 

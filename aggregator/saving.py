@@ -25,7 +25,7 @@ _KEPT = [
     tenders.c[name]
     for name in (
         *("id", "portal", "kind", "key", "position", "first_seen", "last_seen", "last_read", "changed", "row", "home"),
-        *("schedule_read", "retry_at", "attempts", "unread", "content_hash", "tender"),
+        *("schedule_read", "retry_at", "attempts", "unread", "tender"),
     )
 ]
 _TOUCHED = ("last_seen", "last_read", "row", "home", "schedule_read", "retry_at", "attempts")

@@ -17,7 +17,7 @@ from aggregator.models import Tender
 # has no "everything but".
 FENCE = "wartapagar"
 
-_GAPS = re.compile(r"[\W_]+")
+_GAPS = re.compile(r"[^\w\n]+|_")
 _PARTS = re.compile(r'(-*)"([^"]*)"?|(\S+)')
 
 
@@ -70,13 +70,13 @@ def parse_query(q: str) -> Query:
 
 
 def render_match(query: Query) -> str:
-    """The query as an FTS5 MATCH expression over texts made by ``indexed_text``. Needs at least one clause."""
+    """The query as an FTS5 MATCH expression over texts made by ``render_text``. Needs at least one clause."""
     return " OR ".join(f"({_render_clause(clause)})" for clause in query.clauses)
 
 
-def indexed_text(tender: Tender) -> str:
-    """The folded text of a tender that ``q`` looks at."""
-    texts: Iterable[str | None] = (
+def searched_texts(tender: Tender) -> tuple[str, ...]:
+    """The texts of a tender that ``q`` looks at."""
+    texts = (
         tender.title,
         tender.description,
         tender.buyer,
@@ -88,7 +88,13 @@ def indexed_text(tender: Tender) -> str:
         *tender.plans,
         *(award.supplier for award in (*tender.awards, *tender.contracts)),
     )
-    return f" {FENCE} ".join([" ".join(_split(text)) for text in texts if text] + [""])
+    return tuple(text for text in texts if text)
+
+
+def render_text(texts: Iterable[str]) -> str:
+    """``texts`` folded into the one that is indexed."""
+    lines = _GAPS.sub(" ", fold("\n".join(texts)))
+    return f"{FENCE} {lines}".replace("\n", f" {FENCE} ")
 
 
 def _split(text: str) -> list[str]:

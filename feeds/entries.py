@@ -173,11 +173,13 @@ _WEIGHT_OF_FRAME = 1_500  # elements, dates, id and addresses of one entry
 
 
 def _weigh(entry: Entry) -> int:
-    """No less than the entry's bytes in its longest form: markup escaped again for XML, or all of it as JSON."""
+    """No less than the entry's bytes in its longest form: markup escaped again for XML, or JSON with all fields."""
     texts = (entry.title, entry.summary, entry.url, entry.author, entry.author_url, *map(str, entry.topics))
-    plain_text = sum(len(escape(escape(text)).encode()) for text in texts)
-    markup = max(len(escape(entry.content).encode()), _count_json(entry.content))
-    return _WEIGHT_OF_FRAME + 2 * plain_text + markup + _count_json(entry.structured)
+    lengths = ((len(text.encode()), len(escape(escape(text)).encode())) for text in texts)
+    # JSON and iCalendar double quotes and backslashes; folding adds three bytes to a line of 75.
+    plain_text = sum(max(raw * 9 // 4, escaped) for raw, escaped in lengths)
+    markup = max(len(escape(entry.content).encode()), _count_json(entry.content) + _count_json(entry.structured))
+    return _WEIGHT_OF_FRAME + plain_text + markup
 
 
 def _count_json(value: Any) -> int:

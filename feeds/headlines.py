@@ -69,11 +69,11 @@ class _Case:
     missing_since: datetime | None
 
     def find(self, field: str) -> tuple[Any, Any]:
-        """Old and new value of a field; in a release that did not change it nothing and what the tender has."""
+        """Old and new value of a field as ``Tender.as_dict`` writes them; None and None where it did not change."""
         for change in self.release.changes:
             if change.field == field:
                 return change.old, change.new
-        return None, self.tender.as_dict()[field]
+        return None, None
 
 
 def tell_release(release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None) -> News:

@@ -1,137 +1,226 @@
-"""The pages of the site: what each one tells, and its HTML. Pure: the same input gives the same bytes."""
+"""The pages of the site: what stands on each, and its HTML. Pure: the same input gives the same bytes."""
 
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from aggregator.config import Config, Portal, Publisher
-from aggregator.models import Kind, Money, Record, Run, Verdict
+from aggregator.config import Config, Portal
+from aggregator.models import Verdict
 from aggregator.repository import LastRuns
-from feeds.definitions import Channel, Format, Group
-from feeds.entries import MOST_TITLE, Entry, find_url, run_entry
+from feeds.definitions import Channel, Feed, Format, Group
+from feeds.entries import Entry, run_entry
+from feeds.listing import Identity, OpenList, Row, make_row
 from feeds.opml import make_title
-from feeds.sentences import name_category
-from feeds.text import clip, plain
 from feeds.wording import Wording
 
 SITE = Path(__file__).parent / "site"
 ASSETS = ("style.css", "site.js", "icon.svg")
 
-PAGE_ROWS = 40  # a page of them stays below 40 kB
-MOST_ROWS = 1000  # of one list; beyond that a reader wants a slice
 PREVIEW = 15  # entries on the page of a feed
-MOST_PORTALS = 3  # told one by one above the list; the status page tells all
-_SECTIONS = 3
+MOST_LINES = 3  # portals told one by one above the list; the status page tells all
+MOST_TURNS = 10  # failures and recoveries on the status page
 
-Identity = tuple[str, Kind, str]
-Site = Environment  # the templates, with what every page of one publisher knows
+_WORST_FIRST = (None, Verdict.BLOCKED, Verdict.FAILED, Verdict.PARTIAL, Verdict.OK)
+_DISCOVERED = ("semua", "perubahan")  # what feed readers find on pages that are not about one feed
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A published feed as other pages name it; ``count``: the packages it is about, None where it tells news."""
+
+    feed: Feed
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortalState:
+    """A portal and its last runs; ``told`` is the last one in words."""
+
+    portal: Portal
+    runs: LastRuns | None
+    told: str
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.runs.last.verdict if self.runs else None
+
+    @property
+    def is_bad(self) -> bool:
+        return self.verdict not in {Verdict.OK, Verdict.PARTIAL}
+
+    @property
+    def read(self) -> datetime | None:
+        """When it was last read well, in its own zone."""
+        good = self.runs.good if self.runs else None
+        return good.finished.astimezone(self.portal.zone) if good else None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One publisher's templates, and what every page knows."""
+
+    config: Config
+    templates: Environment
+
+    def render(self, template: str, root: str, **values: Any) -> bytes:
+        """``root`` leads from the page to the top of the tree: empty, or ``../`` for every step."""
+        page = self.templates.get_template(template).render(root=root, **values)
+        return page.encode("utf-8", "replace")
 
 
 def load_site(config: Config, *, sample: bool) -> Site:
     """The templates in the publisher's language; ``sample`` marks all pages as made-up data."""
-    site = Environment(
+    publisher = config.publisher
+    templates = Environment(
         loader=FileSystemLoader(SITE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    is_indonesian = config.publisher.language == "id"
-    site.globals.update(
+    is_indonesian = publisher.language == "id"
+    templates.filters["number"] = lambda number: format_decimal(number, locale=publisher.language)
+    templates.globals.update(
         t=lambda indonesian, english: indonesian if is_indonesian else english,
-        language=config.publisher.language,
-        publisher=config.publisher,
-        site_title=make_title(config.publisher),
-        sources=config.portal,
+        wording=Wording(publisher.language, ZoneInfo(publisher.timezone)),
+        format_day=lambda day, pattern: format_date(day, pattern, locale=publisher.language),
+        publisher=publisher,
+        site_title=make_title(publisher),
         sample=sample,
     )
-    return site
+    return Site(config, templates)
 
 
-def _render(site: Site, template: str, root: str, **values: Any) -> bytes:
-    """``root`` leads from the page to the top of the tree: "" or "../" for every step."""
-    page = site.get_template(template).render(root=root, **values)
-    return page.encode("utf-8", "replace")
+def tell_portals(config: Config, runs: Mapping[str, LastRuns]) -> list[PortalState]:
+    """Every portal that is read, worst first."""
+    states = [_tell_portal(portal, runs.get(portal.id), config) for portal in config.portal if portal.enabled]
+    return sorted(states, key=lambda state: (_WORST_FIRST.index(state.verdict), state.portal.name))
 
 
-# The list of open packages ---------------------------------------------------------------------------
+def _tell_portal(portal: Portal, runs: LastRuns | None, config: Config) -> PortalState:
+    if runs is None:
+        return PortalState(portal, None, "")
+    last_success = runs.good.finished if runs.good else None
+    return PortalState(portal, runs, run_entry(runs.last, portal, config.publisher, last_success).summary)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """An open package in the list; texts are plain, ``closes`` is in the portal's zone."""
-
-    title: str
-    url: str
-    unit: str
-    sort: str
-    worth_label: str
-    worth: str
-    closes: datetime | None
-    closes_text: str
-    is_registration: bool
-    is_retender: bool
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """Rows that close on one day (``start`` is its midnight), or that have no closing day to come."""
-
-    heading: str
-    start: datetime | None
-    count: int
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenList:
-    """All open packages in the order of the page: closing soonest first, then undated ones, then those past."""
-
-    count: int
-    value: str
-    next_close: str
-    pages: Sequence[Sequence[Day]]
-
-
-def list_open(
-    records: Iterable[Record], notes: Mapping[Identity, str], config: Config, now: datetime
-) -> OpenList:
-    """``records`` are sorted by deadline; ``notes`` tell what changed last. At most MOST_ROWS rows a section."""
-    portals = {portal.id: portal for portal in config.portal}
-    zone = ZoneInfo(config.publisher.timezone)
-    past: deque[Record] = deque(maxlen=MOST_ROWS)
-    coming: list[Record] = []
-    undated: list[Record] = []
-    count, total = 0, Decimal()
-    for record in records:
-        closes = _closes(record)
-        (undated if closes is None else past if closes <= now else coming).append(record)
-        value = record.tender.value
-        count, total = count + 1, total + (value.amount if value and value.currency == "IDR" else 0)
-    wording = Wording(config.publisher.language, zone)
-    placed = [(_midnight(closes, zone), r) for r in coming if (closes := _closes(r))]
-    placed += [(_UNDATED, r) for r in undated] + [(_PAST, r) for r in reversed(past)]
-    first = _closes(coming[0]) if coming else None
-    return OpenList(
-        count=count,
-        value=wording.short_money(Money(total)) if total else "",
-        next_close=wording.long_time(first) if first else "",
-        pages=[list(page) for page in _paginate(placed[:MOST_ROWS], notes, portals, config.publisher)],
+def render_list(
+    site: Site,
+    listed: OpenList,
+    number: int,
+    states: Sequence[PortalState],
+    cards: Sequence[Card],
+    notes: Mapping[Identity, str],
+) -> bytes:
+    """Page ``number`` (from 1) of the open packages; ``notes`` tell what changed last. Reading times stand on the
+    first page only, so that the others stay as they are while no package changes."""
+    portals = {portal.id: portal for portal in site.config.portal}
+    language = site.config.publisher.language
+    sections: list[tuple[Any, list[Row]]] = []
+    for section in listed.pages[number - 1]:
+        noted = ((record, notes.get(record.tender.identity, "")) for record in section.records)
+        sections.append((section, [make_row(record, portals, language, note) for record, note in noted]))
+    before = sum(len(section.records) for page in listed.pages[: number - 1] for section in page)
+    return site.render(
+        "list.html",
+        "" if number == 1 else "../",
+        listed=listed,
+        sections=sections,
+        number=number,
+        first=before + 1,
+        last=before + sum(len(rows) for _, rows in sections),
+        states=states if number == 1 else (),
+        most_lines=MOST_LINES,
+        slices=_group(card for card in cards if card.count and card.feed.group is not Group.GENERAL),
+        news=[card.feed for card in cards if card.feed.group is Group.GENERAL and card.feed.id != "semua"],
+        discover=_discovered(cards),
     )
 
 
-def _closes(record: Record) -> datetime | None:
-    return record.tender.deadline or record.tender.registration_deadline
+def render_catalogue(site: Site, cards: Sequence[Card]) -> bytes:
+    """All feeds, by group."""
+    return site.render("catalogue.html", "../", groups=_group(cards), discover=_discovered(cards))
+
+
+def render_feed_page(
+    site: Site, channel: Channel, entries: Sequence[Entry], count: int | None, others: Sequence[Feed]
+) -> bytes:
+    """The page of one feed: how to subscribe, and what a reader shows. ``others`` are feeds named beside it."""
+    address = channel.urls[Format.CALENDAR]
+    return site.render(
+        "feed.html",
+        "../",
+        feed=channel.feed,
+        address=channel.urls[Format.RSS],
+        calendar=f"webcal{address[address.index(':') :]}",
+        minutes=round(channel.ttl.total_seconds() / 60),
+        entries=entries[:PREVIEW],
+        more=len(entries[PREVIEW:]),
+        count=count,
+        others=[feed for feed in others if feed.id != channel.feed.id],
+        discover=[channel.feed],
+    )
+
+
+def render_status(site: Site, states: Sequence[PortalState], turns: Sequence[Entry], feed: Feed) -> bytes:
+    """When portals were read and what failed; ``turns`` are the entries of ``feed``, the feed of failures."""
+    return site.render("status.html", "", states=states, turns=turns[:MOST_TURNS], discover=[feed])
+
+
+def render_error(site: Site, status: int, root: str) -> bytes:
+    """What is shown for an HTTP ``status`` of 400 or more."""
+    return site.render("error.html", root, status=status, portals=site.config.portal, discover=())
+
+
+def render_status_json(states: Sequence[PortalState], channels: Sequence[tuple[Channel, int | None]]) -> bytes:
+    """The same for programs: portals with their last run, feeds with the time of their newest change."""
+    status = {
+        "portals": [
+            {
+                "id": state.portal.id,
+                "name": state.portal.name,
+                "url": state.portal.url,
+                "every": round(state.portal.every.total_seconds()),
+                "verdict": state.verdict,
+                "read": state.read.isoformat() if state.read else None,
+                "last_run": state.runs.last.as_dict() if state.runs else None,
+                "last_run_finished": state.runs.last.finished.isoformat() if state.runs else None,
+            }
+            for state in states
+        ],
+        "feeds": [
+            {
+                "id": channel.feed.id,
+                "title": channel.feed.title,
+                "page": channel.page_url,
+                "updated": channel.updated.isoformat(),
+                "packages": count,
+            }
+            for channel, count in channels
+        ],
+    }
+    return json.dumps(status, ensure_ascii=False, indent=1).encode()
+
+
+def _discovered(cards: Iterable[Card]) -> list[Feed]:
+    return [card.feed for card in cards if card.feed.id in _DISCOVERED]
+
+
+def _group(cards: Iterable[Card]) -> list[tuple[Group, list[Card]]]:
+    """By group, slices with most packages first; general feeds stay in their order."""
+    groups = [(group, list(members)) for group, members in groupby(cards, lambda card: card.feed.group)]
+    return [
+        (group, members if group is Group.GENERAL else sorted(members, key=lambda card: -(card.count or 0)))
+        for group, members in groups
+    ]

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
@@ -28,6 +28,13 @@ _SECOND = 1_000_000_000  # in ns, as st_mtime_ns counts
 _log = logging.getLogger(__name__)
 
 Stamp = list[int]  # size and mtime in ns of the file, then of its .gz twin where there is one
+
+
+class File(NamedTuple):
+    """What to write. ``changed`` becomes the file's time, and so its Last-Modified."""
+
+    body: bytes
+    changed: datetime
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,11 @@ class Tree:
             for target in _twins(self.root / path):
                 _temporary(target).unlink(missing_ok=True)
 
-    def find_kept(self, name: str, fingerprint: str) -> Part | None:
-        """The part as it was last published, if it was made from the same and still lies there untouched."""
+    def find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
+        """The part as it was last published, if it lies there untouched and was made from the same: from what has
+        this ``fingerprint``, or from anything where none is given."""
         part = self._before.get(name)
-        if part is None or part.fingerprint != fingerprint:
+        if part is None or fingerprint not in {None, part.fingerprint}:
             return None
         if any(_stamp(self.root / path) != stamp for path, stamp in part.files.items()):
             return None
@@ -86,14 +94,12 @@ class Tree:
         self.published.unchanged += len(part.files)
         return part
 
-    def save(
-        self, name: str, fingerprint: str, files: Mapping[str, bytes], changed: datetime, facts: Mapping[str, Any]
-    ) -> Part:
-        """Writes what differs. ``changed`` becomes the files' time, and so their Last-Modified."""
+    def save(self, name: str, fingerprint: str, files: Mapping[str, File], facts: Mapping[str, Any]) -> Part:
+        """Writes what differs. ``facts`` are JSON values."""
         stamps = {}
-        for path, body in files.items():
+        for path, file in files.items():
             _check_path(path)
-            self._write(path, body, round(changed.timestamp() * 1_000_000) * 1000)
+            self._write(path, file.body, round(file.changed.timestamp() * 1_000_000) * 1000)
             stamps[path] = _stamp(self.root / path)
         self._after[name] = Part(fingerprint, stamps, dict(facts))
         return self._after[name]

@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from scrapy.crawler import AsyncCrawlerRunner, Crawler
+from scrapy.settings import Settings
 from scrapy.utils.reactor import install_reactor, is_reactor_installed
 
+import spiders.settings
+from aggregator.archive import Archive
+from aggregator.config import Config, ConfigError, Portal
+from aggregator.models import Kind, Problem, Run, Sweep, Visit
+from aggregator.repository import Repository
+from aggregator.runs import HostBusy, HostLease, Tally
+
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
+HOSTS_AT_ONCE = 60  # hosts crawled side by side; one process has enough to do with these
+
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of every portal of one crawl; empty kinds and years are the portal's own."""
+
+    sweep: Sweep = Sweep.FULL
+    kinds: tuple[Kind, ...] = ()
+    years: tuple[int, ...] = ()
+    limit: int | None = None
+    dry_run: bool = False
+
+
+def crawl(
+    config: Config,
+    portals: Sequence[Portal],
+    repository: Repository,
+    order: Order,
+    *,
+    now: datetime,
+    on_progress: Callable[[Portal, Tally], None] | None = None,
+) -> list[Run]:
+    """Crawls ``portals``, hosts side by side and the portals of one host one after another.
+
+    Returns their runs in the order asked for; one portal's failure never stops another's. ``now`` is the time
+    at the start: each run's own time moves on from it with the clock on the wall. ``on_progress`` hears of every
+    page and of each run's end. ConfigError for a family that no spider has; DatabaseError passes through.
+    """
+    crawler = _Crawl(config, repository, order, now, on_progress)
+    return run_in_reactor(lambda: crawler.run(portals))
 
 
 def run_in_reactor(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -28,3 +76,154 @@ def run_in_reactor(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     asyncio.set_event_loop(loop)
     result: T = loop.run_until_complete(main())
     return result
+
+
+def make_settings(config: Config, portal: Portal) -> Settings:
+    """Scrapy's settings for one portal; a portal's own delay overrides the common one."""
+    settings = Settings()
+    settings.setmodule(spiders.settings)
+    settings.set("USER_AGENT", config.user_agent)
+    settings.set("DOWNLOAD_DELAY", find_delay(config, portal))
+    settings.set("WARTA_PORTAL", portal)
+    return settings
+
+
+def find_delay(config: Config, portal: Portal) -> float:
+    """Seconds between two requests to the portal's host, before robots.txt raises it."""
+    return config.crawl.delay if portal.delay is None else portal.delay
+
+
+@dataclass
+class _Crawl:
+    """One call of ``crawl``. ``stopped`` is set by Ctrl-C and SIGTERM: runs under way end, others never begin."""
+
+    config: Config
+    repository: Repository
+    order: Order
+    now: datetime
+    on_progress: Callable[[Portal, Tally], None] | None
+    stopped: bool = False
+    crawlers: set[Crawler] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._runner = AsyncCrawlerRunner(Settings({"SPIDER_MODULES": spiders.settings.SPIDER_MODULES}))
+
+    def _time(self) -> datetime:
+        return self.now + timedelta(seconds=time.monotonic() - self._began)
+
+    async def run(self, portals: Sequence[Portal]) -> list[Run]:
+        families = self._runner.spider_loader.list()
+        for portal in portals:
+            if portal.family not in families:
+                raise ConfigError(
+                    f"portal {portal.id}: no family {portal.family!r}; choose from {', '.join(sorted(families))}"
+                )
+        by_host: dict[str, list[Portal]] = {}
+        for portal in portals:
+            by_host.setdefault(portal.host, []).append(portal)
+        places = asyncio.Semaphore(HOSTS_AT_ONCE)
+        with _Signals(self.stop):
+            done = await asyncio.gather(*(self._crawl_host(places, ids) for ids in by_host.values()))
+        runs = {run.portal: run for host_runs in done for run in host_runs}
+        return [runs[portal.id] for portal in portals]
+
+    def stop(self) -> None:
+        self.stopped = True
+        for crawler in self.crawlers:
+            crawler.stop()
+
+    async def _crawl_host(self, places: asyncio.Semaphore, portals: Sequence[Portal]) -> list[Run]:
+        """All portals of one host, one after another, while this process holds the host."""
+        async with places:
+            delay = max(find_delay(self.config, portal) for portal in portals)
+            try:
+                with HostLease(self.config.lock_folder, portals[0].host) as lease:
+                    await asyncio.sleep(lease.wait(delay))
+                    return [await self._crawl_portal(portal) for portal in portals]
+            except HostBusy as busy:
+                return [self._refuse(portal, Problem("busy", str(busy))) for portal in portals]
+
+    async def _crawl_portal(self, portal: Portal) -> Run:
+        if self.stopped:
+            return self._refuse(portal, Problem("errors", "stopped before it began"))
+        started = self._time()
+        tally = Tally()
+        settings = make_settings(self.config, portal)
+        with ExitStack() as stack:
+            if not self.order.dry_run:
+                archive = Archive(self.config.archive_folder, self.repository)
+                settings.set("WARTA_ARCHIVE", stack.enter_context(archive.open_run(portal.id, started)))
+            settings.set("WARTA_VISIT", self._visit(portal, started))
+            settings.set("WARTA_REPOSITORY", self.repository)
+            settings.set("WARTA_DRY_RUN", self.order.dry_run)
+            settings.set("WARTA_TALLY", tally)
+            requests, reason = await self._run_spider(portal, settings, tally)
+        return self._finish(portal, started, tally, requests, reason)
+
+    async def _run_spider(self, portal: Portal, settings: Settings, tally: Tally) -> tuple[int, str]:
+        """The spider's run; the number of requests it sent and Scrapy's finish reason."""
+        crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)
+        if self.on_progress:
+            tally.on_change = partial(self.on_progress, portal, tally)
+        self.crawlers.add(crawler)
+        try:
+            await self._runner.crawl(crawler)
+        except Exception as error:  # noqa: BLE001  one portal's failure never stops another's; it is told
+            logger.exception("%s: the run broke off", portal.id)
+            tally.report(Problem("errors", f"the run broke off: {type(error).__name__}: {error}"))
+        finally:
+            self.crawlers.discard(crawler)
+        stats = crawler.stats.get_stats() if crawler.stats else {}
+        return stats.get("downloader/request_count", 0), stats.get("finish_reason", "broke off")
+
+    def _visit(self, portal: Portal, started: datetime) -> Visit:
+        return Visit(
+            portal=portal.id,
+            now=started,
+            sweep=self.order.sweep,
+            kinds=self.order.kinds or portal.kinds,
+            years=self.order.years or portal.fiscal_years(started),
+            limit=self.order.limit,
+            known=self.repository.load_known(portal.id),
+        )
+
+    def _refuse(self, portal: Portal, problem: Problem) -> Run:
+        """A run that never began. Of a busy host it is not kept: the run that holds the host tells how it went."""
+        tally = Tally()
+        tally.report(problem)
+        now = self._time()
+        return tally.finish(portal.id, self.order.sweep, now, now, 0, "finished")
+
+    def _finish(self, portal: Portal, started: datetime, tally: Tally, requests: int, reason: str) -> Run:
+        run = tally.finish(portal.id, self.order.sweep, started, self._time(), requests, reason)
+        if not self.order.dry_run:
+            self.repository.save_run(run)
+        logger.info("%s", " ".join(f"{key}={value}" for key, value in run.as_dict().items()))
+        return run
+
+
+class _Signals:
+    """While entered, the first SIGINT or SIGTERM calls ``stop``; a second one ends the process as usual."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._signals = (signal.SIGINT, signal.SIGTERM)
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                asyncio.get_running_loop().add_signal_handler(number, self._caught)
+
+    def _caught(self) -> None:
+        self._release()
+        logger.warning("stopping: pages under way are finished; once more to stop at once")
+        self._stop()
+
+    def _release(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                asyncio.get_running_loop().remove_signal_handler(number)
+
+    def __exit__(self, *raised: object) -> None:
+        self._release()

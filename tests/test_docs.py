@@ -21,7 +21,6 @@ from aggregator.config import DATABASE_URL, Config, Crawl, Database, FeedTable, 
 from aggregator.models import Run
 from demo import server, spse, world
 
-
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 PAPERS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

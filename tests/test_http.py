@@ -76,7 +76,11 @@ def test_what_is_no_date(text: str) -> None:
     assert parse_http_date(text) is None
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC)))
+@given(
+    st.integers(0, 32_000_000_000_000_000).map(
+        lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    )
+)
 def test_a_rendered_date_is_read_back(time: datetime) -> None:
     assert parse_http_date(render_http_date(time)) == time.replace(microsecond=0)
     assert timedelta(0) <= time - time.replace(microsecond=0) < timedelta(seconds=1)

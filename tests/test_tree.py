@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from feeds.tree import JOURNAL, LOCK, MANIFEST, Part, Published, open_tree
+from feeds.tree import JOURNAL, LOCK, MANIFEST, File, Part, Published, open_tree
 
 NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
 BODY = b"<p>" + b"paket " * 200
@@ -22,7 +22,7 @@ BODY = b"<p>" + b"paket " * 200
 
 def save(root: Path, files: dict[str, bytes], *, name: str = "part", print_of: str = "1") -> Published:
     with open_tree(root) as tree:
-        tree.save(name, print_of, files, NOW, {})
+        tree.save(name, print_of, {path: File(body, NOW) for path, body in files.items()}, {})
     return tree.published
 
 
@@ -66,7 +66,7 @@ def test_published_files_can_be_read_by_the_web_server(tmp_path: Path) -> None:
 
 def test_a_kept_part_is_not_written_again(tmp_path: Path) -> None:
     with open_tree(tmp_path) as tree:
-        tree.save("part", "1", {"a.rss": BODY}, NOW, {"count": 3})
+        tree.save("part", "1", {"a.rss": File(BODY, NOW)}, {"count": 3})
     with open_tree(tmp_path) as tree:
         assert tree.find_kept("part", "2") is None
         part = tree.find_kept("part", "1")
@@ -89,7 +89,7 @@ def test_a_part_that_was_tampered_with_is_not_kept_and_gets_mended(
         (tmp_path / name).write_bytes(content)
     with open_tree(tmp_path) as tree:
         assert tree.find_kept("part", "1") is None
-        tree.save("part", "1", {"a.rss": BODY}, NOW, {})
+        tree.save("part", "1", {"a.rss": File(BODY, NOW)}, {})
     assert files(tmp_path) == before
 
 
@@ -175,9 +175,9 @@ def test_an_interrupted_publish_leaves_whole_files_and_no_litter(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.test_tree import BODY, NOW, open_tree
+from tests.test_tree import BODY, NOW, File, open_tree
 with open_tree(Path(sys.argv[1])) as tree:
-    tree.save("x", "2", {f"{n}.rss": BODY + b"2" for n in range(3)}, NOW, {})
+    tree.save("x", "2", {f"{n}.rss": File(BODY + b"2", NOW) for n in range(3)}, {})
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -197,13 +197,13 @@ def test_two_publishes_at_once_follow_each_other(tmp_path: Path) -> None:
     def second() -> None:
         with open_tree(tmp_path) as tree:
             order.append("second")
-            tree.save("part", "2", {"b.rss": BODY}, NOW, {})
+            tree.save("part", "2", {"b.rss": File(BODY, NOW)}, {})
 
     with open_tree(tmp_path) as tree:
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.05)
-        tree.save("part", "1", {"a.rss": BODY}, NOW + timedelta(days=1), {})
+        tree.save("part", "1", {"a.rss": File(BODY, NOW)}, {})
         order.append("first")
     thread.join()
     assert order == ["first", "second"]

@@ -46,7 +46,7 @@ class Details:
     missing: bool = False
 
 
-_ALWAYS = frozenset({"portal", "kind", "key", "url", "incomplete", "unread"})
+_ALWAYS = frozenset({"portal", "kind", "key", "url", "unread"})
 _ROW = frozenset({"buyer", "category", "category_detail", "method", "method_detail", "fiscal_years", "retender"})
 _ANNOUNCEMENT = frozenset(
     {
@@ -128,6 +128,8 @@ def _read_fields(spot: Spot, details: Details, stage: str | None, badges: tuple[
         read.add("title")
     if spot.row:
         read |= _ROW
+    if details.announcement or details.failed:
+        read.add("incomplete")
     if details.announcement:
         read |= _ANNOUNCEMENT
         if is_retender(badges) or details.announcement.retender_reason:

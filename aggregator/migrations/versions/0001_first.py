@@ -16,8 +16,10 @@ def upgrade() -> None:
     _create_listings()
     _create_snapshots()
     if op.get_bind().dialect.name == "sqlite":
-        # Texts arrive folded, so the tokenizer only has to split them. rowid is tenders.position.
-        op.execute("CREATE VIRTUAL TABLE tender_text USING fts5(text, tokenize = 'unicode61 remove_diacritics 0')")
+        # Texts arrive folded, so the tokenizer only has to split them; columnsize would serve ranking, and there
+        # is none. rowid is tenders.position.
+        tokenize = "tokenize = 'unicode61 remove_diacritics 0'"
+        op.execute(f"CREATE VIRTUAL TABLE tender_text USING fts5(text, columnsize = 0, {tokenize})")
 
 
 def _create_tenders() -> None:
@@ -50,7 +52,6 @@ def _create_tenders() -> None:
         sa.Column("retry_at", sa.BigInteger),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("unread", sa.String, nullable=False),
-        sa.Column("content_hash", sa.LargeBinary, nullable=False),
         sa.Column("tender", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tenders"),
         sa.UniqueConstraint("position", name="uq_tenders_position"),

@@ -1,0 +1,383 @@
+"""The main road over real HTTP: crawl the stand-in, let the world change, crawl again, and read what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from aggregator.config import Config, parse_config
+from aggregator.database import open_database
+from aggregator.filters import Filter
+from aggregator.models import Event, Kind, Record, Run, Status, Sweep, Verdict
+from aggregator.repository import Repository
+from demo.server import Server, serve
+from demo.spse import Portal as StandIn
+from demo.world import World
+from spiders.crawl import Order, crawl
+from tests.conftest import CONFIG
+
+NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
+WIB = ZoneInfo("Asia/Jakarta")
+ALL = Filter()
+# What the stand-in cannot know (the address it is served at) or makes up anew at each answer.
+UNTOLD = {"url", "documents"}
+
+
+@dataclass
+class Road:
+    """A made-up portal, the configuration that reads it, and the database that keeps it."""
+
+    world: World
+    server: Server
+    config: Config
+    repository: Repository
+    now: datetime = NOW
+
+    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 20, **order: Any) -> Run:
+        """One run, ``minutes`` after the one before."""
+        self.now += timedelta(minutes=minutes)
+        self.server.stats.reset()
+        years = order.pop("years", (2025, 2026, 2027))
+        (run,) = crawl(
+            self.config,
+            self.config.portal,
+            self.repository,
+            Order(sweep=sweep, years=years, **order),
+            now=self.now,
+        )
+        return run
+
+    def records(self) -> dict[tuple[str, str], Record]:
+        return {(r.tender.kind, r.tender.key): r for r in self.repository.find(ALL, self.now, WIB)}
+
+    def truth(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(row["kind"], row["key"]): row for row in self.world.truth()}
+
+    def events(self, since: int = 0) -> list[tuple[str, tuple[Event, ...]]]:
+        """Key and events of the releases after the first ``since``, oldest first."""
+        found = self.repository.find_releases(ALL, self.now, WIB, limit=10_000)
+        return [(release.key, release.events) for release, _ in reversed(found)][since:]
+
+    def assert_true(self) -> None:
+        """The database says what the portal says, field by field, and not one package more."""
+        records, truth = self.records(), self.truth()
+        assert records.keys() == truth.keys()
+        for identity, expected in truth.items():
+            told = records[identity].as_dict()
+            wrong = {k: (told[k], v) for k, v in expected.items() if k not in UNTOLD and not _same(told[k], v)}
+            assert not wrong, identity
+
+
+def _same(told: Any, expected: Any) -> bool:
+    if isinstance(told, str) and isinstance(expected, str) and told != expected:
+        try:
+            return datetime.fromisoformat(told) == datetime.fromisoformat(expected)
+        except ValueError:
+            return False
+    return bool(told == expected)
+
+
+@pytest.fixture
+def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Road]]:
+    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
+    started = []
+
+    def make(**world: Any) -> Road:
+        sizes = {"tenders": 12, "non_tenders": 12, "recorded": 6, "self_managed": 4, "emergencies": 2} | world
+        made = World(NOW, **sizes)
+        context = serve([StandIn(made)], 0, crawl_delay=None)
+        server = context.__enter__()
+        started.append(context)
+        text = CONFIG.replace("https://spse.example.go.id/malangkota", f"{server.url}/malangkota")
+        config = parse_config(text, tmp_path / "warta.toml")
+        return Road(made, server, config, Repository(open_database(config.database_url)))
+
+    yield make
+    for context in started:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def road(make_road: Callable[..., Road]) -> Road:
+    return make_road()
+
+
+# A quiet portal -------------------------------------------------------------------------------------------
+
+
+def test_a_first_full_sweep_reads_the_truth_within_its_requests(make_road: Callable[..., Road]) -> None:
+    road = make_road(tenders=60, non_tenders=90, recorded=40, self_managed=25, emergencies=3)
+    run = road.crawl()
+    assert (run.verdict, run.reasons, run.errors) == (Verdict.OK, (), 0)
+    road.assert_true()
+    assert run.new == run.seen == len(road.truth())
+    assert run.requests == len(road.server.stats.requests) <= 3.3 * run.seen
+    assert (road.server.stats.denied, road.server.stats.absent, road.server.stats.max_concurrency) == (0, 0, 1)
+
+
+def test_a_second_run_asks_for_the_lists_only_and_changes_nothing(road: Road) -> None:
+    road.crawl()
+    count = len(road.events())
+    run = road.crawl()
+    assert (run.verdict, run.new, run.changed, run.unchanged) == (Verdict.OK, 0, 0, run.seen)
+    assert set(road.server.stats.pages) <= {"robots", "home", "list", "rows"}
+    assert len(road.events()) == count
+    road.assert_true()
+
+
+def test_an_open_sweep_of_a_quiet_portal_asks_twice(road: Road) -> None:
+    road.crawl()
+    run = road.crawl(Sweep.OPEN)
+    assert (run.verdict, run.new, run.changed, run.requests) == (Verdict.OK, 0, 0, 2)
+
+
+def test_an_open_sweep_alone_finds_what_is_open(road: Road) -> None:
+    run = road.crawl(Sweep.OPEN)
+    opened = {(str(kind), p.key) for kind in ("tender", "non_tender") for p in road.world.open(kind)}
+    assert road.records().keys() == opened
+    assert run.verdict is Verdict.OK
+
+
+def test_schedules_of_open_tenders_are_read_again_after_refresh(road: Road) -> None:
+    road.crawl()
+    run = road.crawl(Sweep.OPEN, minutes=7 * 60)
+    opened = sum(len(road.world.open(kind)) for kind in ("tender", "non_tender"))
+    assert road.server.stats.pages["schedule"] == opened
+    assert "announcement" not in road.server.stats.pages
+    assert (run.verdict, run.changed) == (Verdict.OK, 0)
+
+
+def test_a_limit_ends_each_list_and_withdraws_nothing(road: Road) -> None:
+    road.crawl()
+    run = road.crawl(limit=2)
+    assert (run.verdict, run.withdrawn, run.seen) == (Verdict.OK, 0, run.unchanged)
+
+
+def test_a_dry_run_writes_nothing(road: Road) -> None:
+    run = road.crawl(dry_run=True)
+    assert run.new == len(road.truth())
+    assert road.records() == {}
+    assert road.repository.find_runs() == []
+    assert not list(road.config.archive_folder.rglob("*.zst"))
+
+
+# A world that changes -------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_change_is_told_once(road: Road) -> None:
+    road.crawl()
+    count = len(road.events())
+    opened = [package.key for package in road.world.open("tender")]
+    moved, repriced, cancelled = opened[:3]
+    retendered = road.world.open("non_tender")[0].key
+    road.world.reschedule(moved, 6)
+    road.world.reprice(repriced)
+    road.world.cancel(cancelled, "Perubahan anggaran")
+    road.world.retender(retendered, "Tidak ada penawaran yang lulus")
+    added = road.world.add("tender")
+    run = road.crawl()
+    assert (run.verdict, run.new, run.changed) == (Verdict.OK, 1, 4)
+    road.assert_true()
+    told = dict(road.events(count))
+    assert len(told) == len(road.events(count)) == 5
+    assert Event.DEADLINE in told[moved]
+    assert told[repriced] == (Event.VALUE,)
+    assert told[cancelled][0] is Event.CANCELLED
+    assert told[retendered][0] is Event.RETENDER
+    assert told[added] == (Event.NEW,)
+    assert road.crawl().changed == 0
+
+
+def test_an_open_sweep_sees_a_moved_deadline_and_a_cancellation(road: Road) -> None:
+    road.crawl()
+    moved, cancelled = (package.key for package in road.world.open("tender")[:2])
+    road.world.reschedule(moved, 6)
+    road.world.cancel(cancelled, "Perubahan anggaran")
+    run = road.crawl(Sweep.OPEN)
+    assert (run.verdict, run.changed) == (Verdict.OK, 2)
+    assert road.server.stats.pages["announcement"] == 2
+    records = road.records()
+    assert records["tender", cancelled].tender.status is Status.CANCELLED
+    assert _same(records["tender", moved].as_dict()["deadline"], road.truth()["tender", moved]["deadline"])
+
+
+def test_winner_and_contract_are_read_when_they_come(road: Road) -> None:
+    road.crawl()
+    count = len(road.events())
+    key = road.world.open("tender")[0].key
+    road.world.award(key)
+    road.crawl()
+    road.world.sign(key)
+    road.crawl()
+    told = [events for found, events in road.events(count) if found == key]
+    assert any(Event.AWARD in events for events in told)
+    assert any(Event.CONTRACT in events for events in told)
+    tender = road.records()["tender", key].tender
+    assert tender.awards
+    assert tender.contracts
+
+
+def test_a_month_of_days_ends_in_the_truth(road: Road) -> None:
+    road.crawl()
+    for day in range(1, 31):
+        road.world.advance(days=1)
+        road.crawl(Sweep.FULL if day % 5 == 0 else Sweep.OPEN, minutes=24 * 60)
+    road.crawl(minutes=24 * 60)
+    run = road.crawl()
+    assert (run.verdict, run.new, run.changed) == (Verdict.OK, 0, 0)
+    withdrawn = {k for k, r in road.records().items() if r.tender.status is Status.WITHDRAWN}
+    assert road.records().keys() - withdrawn == road.truth().keys()
+
+
+# Vanishing ------------------------------------------------------------------------------------------------
+
+
+def test_withdrawn_only_after_two_complete_listings_and_back_again(road: Road) -> None:
+    road.crawl()
+    key = road.world.listed("recorded")[0].key
+    road.world.vanish(key)
+    assert road.crawl().withdrawn == 0
+    assert road.crawl().withdrawn == 1
+    assert road.records()["recorded", key].tender.status is Status.WITHDRAWN
+    assert road.crawl().withdrawn == 0
+    count = len(road.events())
+    road.world.restore(key)
+    assert road.crawl().changed == 1
+    assert [events[0] for found, events in road.events(count) if found == key] == [Event.RETURNED]
+
+
+def test_a_run_over_other_years_or_kinds_withdraws_nothing(road: Road) -> None:
+    road.crawl()
+    for _ in range(3):
+        assert road.crawl(years=(2019,)).withdrawn == 0
+        assert road.crawl(kinds=(Kind.TENDER,), years=(2026,)).withdrawn == 0
+
+
+def test_a_collapsed_listing_is_not_believed(road: Road) -> None:
+    road.crawl()
+    road.server.faults.add("shrunk", match="dt/")
+    for _ in range(3):
+        run = road.crawl()
+        assert (run.verdict, run.withdrawn) == (Verdict.PARTIAL, 0)
+        assert any(reason.startswith("collapsed") for reason in run.reasons)
+    road.server.faults.clear()
+    assert road.crawl().verdict is Verdict.OK
+    road.assert_true()
+
+
+# Bad days -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "match", "verdicts"),
+    [
+        ("error", "", {Verdict.FAILED}),
+        ("error", "jadwal", {Verdict.PARTIAL, Verdict.FAILED}),
+        ("apology", "pengumuman", {Verdict.FAILED}),
+        ("trouble", "dt/lelang", {Verdict.FAILED}),
+        ("html", "dt/", {Verdict.FAILED}),
+        ("forbidden", "dt/", {Verdict.FAILED}),
+        ("truncated", "pengumuman", {Verdict.FAILED}),
+        ("hang_up", "dt/pl", {Verdict.FAILED}),
+        ("odd_row", "dt/lelang", {Verdict.FAILED}),
+        ("unsorted", "dt/", {Verdict.PARTIAL}),
+        ("duplicates", "dt/", {Verdict.PARTIAL}),
+        ("challenge", "", {Verdict.BLOCKED}),
+        ("challenge", "pengumuman", {Verdict.BLOCKED}),
+    ],
+)
+def test_faults_are_told_and_lose_nothing(road: Road, fault: str, match: str, verdicts: set[Verdict]) -> None:
+    road.crawl()
+    before = {k: replace(r, last_seen=NOW) for k, r in road.records().items()}
+    road.server.faults.add(fault, match=match)
+    key = road.world.open("tender")[0].key
+    road.world.reprice(key)
+    run = road.crawl()
+    if run.verdict is Verdict.OK:
+        pytest.fail(f"{fault} on {match!r} went unseen")
+    assert run.verdict in verdicts or road.server.stats.pages.total() < 60
+    assert run.reasons
+    assert run.withdrawn == 0
+    after = {k: replace(r, last_seen=NOW) for k, r in road.records().items()}
+    assert after.keys() == before.keys()
+    assert all(r == before[k] for k, r in after.items() if k != ("tender", key))
+    road.server.faults.clear()
+    clean = road.crawl()
+    assert clean.verdict is Verdict.OK
+    road.assert_true()
+
+
+def test_random_errors_leave_nothing_incomplete_after_a_clean_run(road: Road) -> None:
+    road.server.faults.add("error", chance=0.3)
+    road.server.faults.add("truncated", match="pengumuman", chance=0.1)
+    first = road.crawl()
+    assert first.requests > first.seen
+    road.server.faults.clear()
+    assert road.crawl().verdict is Verdict.OK
+    assert not any(record.tender.incomplete for record in road.records().values())
+    road.assert_true()
+
+
+def test_a_session_that_ends_in_mid_crawl_is_begun_again(road: Road) -> None:
+    road.server.faults.add("rotate", match="dt/", skip=2, times=1)
+    run = road.crawl()
+    assert (run.verdict, run.errors) == (Verdict.OK, 0)
+    road.assert_true()
+
+
+def test_retry_after_is_obeyed_once_and_then_the_portal_is_left(road: Road) -> None:
+    road.server.faults.add("too_many", match="pengumuman", times=1, seconds=0)
+    assert road.crawl().verdict is Verdict.OK
+    road.server.faults.add("unavailable", match="lelang$", seconds=3600)
+    run = road.crawl()
+    assert run.verdict is Verdict.FAILED
+    assert run.reasons[0].startswith("rate_limited")
+    assert road.server.stats.requests[-1].status == 503
+
+
+def test_rows_of_other_years_are_left_out(road: Road) -> None:
+    road.server.faults.add("unfiltered", match="dt/")
+    run = road.crawl(years=(2019,))
+    assert run.verdict is Verdict.PARTIAL
+    assert all(reason.startswith("filter") for reason in run.reasons)
+    assert not any(2019 not in r.tender.fiscal_years and r.tender.kind == "recorded" for r in road.records().values())
+
+
+def test_a_missing_page_leaves_the_row_and_is_tried_again(road: Road) -> None:
+    key = road.world.listed("recorded")[0].key
+    road.server.faults.add("error", match=f"id={key}")
+    run = road.crawl()
+    assert run.verdict is Verdict.PARTIAL
+    record = road.records()["recorded", key]
+    assert record.tender.incomplete
+    assert record.tender.title == road.truth()["recorded", key]["title"]
+    road.server.faults.clear()
+    count = len(road.events())
+    assert road.crawl().verdict is Verdict.OK
+    assert road.events(count) == []  # what is first learnt is no news
+    road.assert_true()
+
+
+def test_robots_txt_is_asked_once_and_obeyed(tmp_path: Path) -> None:
+    world = World(NOW, tenders=3, non_tenders=0, recorded=0, self_managed=0, emergencies=0)
+    with serve([StandIn(world)], 0, robots="User-agent: *\nDisallow: /\n") as server:
+        text = CONFIG.replace("https://spse.example.go.id/malangkota", f"{server.url}/malangkota")
+        config = parse_config(text, tmp_path / "warta.toml")
+        repository = Repository(open_database(config.database_url))
+        (run,) = crawl(config, config.portal, repository, Order(), now=NOW)
+        assert run.verdict is Verdict.FAILED
+        assert server.stats.pages == {"robots": 1}
+
+
+def test_a_broken_portal_never_stops_another(road: Road) -> None:
+    broken = road.config.portal[0].model_copy(update={"id": "mati", "url": "http://127.0.0.1:9/mati"})
+    portals = (broken, *road.config.portal)
+    dead, alive = crawl(road.config, portals, road.repository, Order(years=(2026,)), now=NOW)
+    assert (dead.portal, dead.verdict) == ("mati", Verdict.FAILED)
+    assert (alive.portal, alive.verdict) == ("malangkota", Verdict.OK)
