@@ -10,35 +10,42 @@ import inspect
 import json
 import logging
 import os
-import re
+import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from aggregator.config import Config, ConfigError, Portal, load_config, parse_config
+from aggregator.config import Config, ConfigError, Crawl, Portal, load_config, parse_config
 from aggregator.database import DatabaseError, open_database
 from aggregator.filters import Filter, FilterError
-from aggregator.models import Kind, Run, Sweep, Verdict
+from aggregator.health import tell_health
+from aggregator.models import Run, Sweep, Verdict
 from aggregator.repository import Repository
+from aggregator.runs import Tally, find_due, find_next
 from aggregator.starter import render_starter
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from spiders.crawl import Order
+
 MISTAKE = 2  # exit code of bad usage and bad configuration
 BAD = {Verdict.FAILED, Verdict.BLOCKED}
+DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago, then today, so that there is news
 
 app = typer.Typer(
     help="Reads official procurement portals politely and gives their tenders back as feeds.",
@@ -144,7 +151,7 @@ def init(
 def portals(context: typer.Context, as_json: AsJson = False) -> None:
     """Lists the portals: last run, its verdict, when the next is due."""
     config = load_config(context.obj)
-    rows = _read_health(config, _open(config))["portals"]
+    rows = _read_health(config)["portals"]
     if as_json:
         _print_json({"portals": rows})
     else:
@@ -157,11 +164,9 @@ def crawl(
     portals: PortalIds = None,
     sweep: Annotated[Sweep, typer.Option(help="full: every list. open: only what is open now.")] = Sweep.FULL,
     kinds: Annotated[
-        list[str] | None, typer.Option(metavar="KINDS", help="As in tender,non_tender; instead of the portal's own.")
+        list[str] | None, typer.Option("--kinds", "--kind", metavar="KINDS", help="As in tender,non_tender.")
     ] = None,
-    year: Annotated[
-        list[str] | None, typer.Option(metavar="YEARS", help="As in 2025,2026; instead of the portal's own.")
-    ] = None,
+    years: Annotated[list[str] | None, typer.Option("--year", metavar="YEARS", help="As in 2025,2026.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop each list after that many packages.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and compare, but write nothing.")] = False,
     as_json: AsJson = False,
@@ -176,24 +181,13 @@ def crawl(
 
     [dim]warta crawl malangkota --kinds tender,non_tender --year 2025 --limit 20 --dry-run[/]
     """
-    from spiders.crawl import crawl as crawl_portals
+    from spiders.crawl import Order
 
     config = load_config(context.obj)
     chosen = _choose(config, portals)
-    with _progress(len(chosen)) as tell:
-        runs = crawl_portals(
-            config,
-            chosen,
-            _open(config),
-            sweep=sweep,
-            kinds=_parse_kinds(kinds),
-            years=_parse_years(year),
-            limit=limit,
-            dry_run=dry_run,
-            now=datetime.now(UTC),
-            on_progress=tell,
-        )
-    _finish(runs, as_json)
+    asked = _parse_filter({"kind": _split(kinds), "year": _split(years)})
+    order = Order(sweep=sweep, kinds=asked.kind, years=asked.year, limit=limit, dry_run=dry_run)
+    _finish(_crawl(config, _open(config), [(portal, order) for portal in chosen]), as_json)
 
 
 @app.command()
@@ -207,12 +201,18 @@ def run(
     [dim]*/5 * * * *  cd /srv/warta && warta run --due[/]
     """
     from feeds.publish import publish as publish_tree
+    from spiders.crawl import Order
 
     config = load_config(context.obj)
     repository = _open(config)
-    runs = _crawl_in_turn(config, repository, due=due)
+    last, now = repository.find_last_runs(), datetime.now(UTC)
+    if due:
+        chosen = find_due(config.portal, last, now)
+    else:
+        chosen = [(portal, find_next(portal, last.get(portal.id), now)[1]) for portal in _choose(config, None)]
+    runs = _crawl(config, repository, [(portal, Order(sweep=sweep)) for portal, sweep in chosen])
     publish_tree(config, repository, datetime.now(UTC))
-    _finish(runs, as_json)
+    _finish([run for run in runs if not (due and _was_busy(run))], as_json)
 
 
 @app.command()
@@ -247,7 +247,7 @@ def serve(
 def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Tells whether all is well: portals, database, published tree. Exit code: 0 healthy, 1 not."""
     config = load_config(context.obj)
-    health = _read_health(config, _open(config))
+    health = _read_health(config)
     if as_json:
         _print_json(health)
     else:
@@ -272,7 +272,7 @@ def replay(
     from spiders.crawl import replay as replay_portals
 
     config = load_config(context.obj)
-    start = since.replace(tzinfo=config.publisher.zone) if since else None
+    start = since.replace(tzinfo=ZoneInfo(config.publisher.timezone)) if since else None
     _finish(replay_portals(config, _choose(config, portals), _open(config), start, datetime.now(UTC)), as_json)
 
 
@@ -336,12 +336,9 @@ def export(
     """
     from aggregator.export import export_jsonl
 
-    try:
-        wanted = Filter.parse({key: value for key, value in values.items() if value is not None})
-    except FilterError as error:
-        raise UsageMistake(f"--{error.key.replace('_', '-')}: {error.why}") from error
+    wanted = _parse_filter(values)
     config = load_config(context.obj)
-    records = _open(config).find(wanted, datetime.now(UTC), config.publisher.zone)
+    records = _open(config).find(wanted, datetime.now(UTC), ZoneInfo(config.publisher.timezone))
     with _open_output(output) as stream:
         for line in export_jsonl(records):
             stream.write(line)
@@ -356,23 +353,34 @@ def demo(
 
     All its data is made up, and every page says so. It writes into var/demo and nowhere else.
     """
-    from demo.server import serve_portal
+    from demo.server import serve as serve_stand_ins
+    from demo.spse import Portal as StandIn
+    from demo.world import World
     from feeds.app import make_app
     from feeds.publish import publish as publish_tree
+    from spiders.crawl import Order, crawl
 
     listener = None if once else _listen("127.0.0.1", port)
     folder = Path("var/demo")
-    folder.mkdir(parents=True, exist_ok=True)
-    with serve_portal() as portal:
-        text = render_starter("BLP Kota Malang", "https://contoh.example.go.id/umpan/", portal, "", date(2026, 1, 1))
+    shutil.rmtree(folder, ignore_errors=True)
+    now = datetime.now(UTC)
+    world = World(now - DEMO_DAYS, hostile=False)
+    with serve_stand_ins([StandIn(world)]) as server:
+        address = f"{server.url}/malangkota"
+        text = render_starter("BLP Kota Malang", "https://blp.example.go.id/umpan/", address, "", date(2026, 1, 1))
         config = parse_config(text, folder / "warta.toml").model_copy(update={"crawl": Crawl(delay=0.0)})
         repository = _open(config)
-        runs = _crawl_in_turn(config, repository, due=False)
+        err.print(f"Reading a made-up LPSE Kota Malang as it was {DEMO_DAYS.days} days ago …")
+        crawl(config, config.portal, repository, Order(), now=world.now)
+        world.advance(to=now)
+        err.print("… and as it is today:")
+        runs = crawl(config, config.portal, repository, Order(), now=now)
+    _print_runs(runs)
     publish_tree(config, repository, datetime.now(UTC), sample=True)
-    _finish(runs, as_json=False, leave=once)
-    err.print(f"Published into {config.public_folder}: open {config.public_folder}/index.html, or feeds/semua.rss.")
+    err.print(f"Published into {config.public_folder}. All of it is made up.")
     if listener:
         _serve(make_app(config, sample=True), listener)
+    raise typer.Exit(_judge(runs))
 
 
 # What the verbs share -----------------------------------------------------------------------------------
@@ -390,19 +398,16 @@ def _choose(config: Config, ids: Sequence[str] | None) -> list[Portal]:
     return chosen
 
 
-def _parse_kinds(texts: Sequence[str] | None) -> tuple[Kind, ...]:
-    words = [word for text in texts or () for word in text.split(",")]
+def _split(texts: Sequence[str] | None) -> list[str]:
+    """``--year 2025,2026`` and ``--year 2025 --year 2026`` are the same."""
+    return [word for text in texts or () for word in text.split(",")]
+
+
+def _parse_filter(values: Mapping[str, Any]) -> Filter:
     try:
-        return tuple(Kind(word) for word in words)
-    except ValueError as error:
-        raise UsageMistake(f"--kinds: {error}; choose from {', '.join(Kind)}") from error
-
-
-def _parse_years(texts: Sequence[str] | None) -> tuple[int, ...]:
-    words = [word for text in texts or () for word in text.split(",")]
-    if wrong := [word for word in words if not re.fullmatch(r"20\d\d", word)]:
-        raise UsageMistake(f"--year: {wrong[0]!r} is no year; as in 2026")
-    return tuple(int(word) for word in words)
+        return Filter.parse({key: value for key, value in values.items() if value is not None})
+    except FilterError as error:
+        raise UsageMistake(f"--{error.key.replace('_', '-')}: {error.why}") from error
 
 
 @contextmanager
@@ -427,7 +432,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise UsageMistake(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+        raise UsageMistake(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port") from error
 
 
 def _serve(application: Starlette, listener: socket.socket) -> None:
@@ -443,24 +448,81 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
+def _crawl(config: Config, repository: Repository, asked: Sequence[tuple[Portal, Order]]) -> list[Run]:
+    """Crawls each portal as asked; those that are asked alike together."""
+    from spiders.crawl import crawl
+
+    runs = []
+    with _progress(len(asked)) as tell:
+        for order in dict.fromkeys(order for _, order in asked):
+            alike = [portal for portal, its_order in asked if its_order == order]
+            runs += crawl(config, alike, repository, order, now=datetime.now(UTC), on_progress=tell)
+    return runs
+
+
+@contextmanager
+def _progress(portals: int) -> Iterator[Callable[[Portal, Tally], None] | None]:
+    """A line of numbers for each portal under way, on a terminal only: elsewhere the log tells."""
+    if not err.is_terminal or not portals:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        lines: dict[str, TaskID] = {}
+
+        def tell(portal: Portal, tally: Tally) -> None:
+            told = f"{portal.name}: {tally.seen} read, {tally.new} new, {tally.changed} changed, {tally.errors} errors"
+            if portal.id not in lines:
+                lines[portal.id] = progress.add_task(told, total=None)
+            progress.update(lines[portal.id], description=told)
+
+        yield tell
+
+
+def _was_busy(run: Run) -> bool:
+    """Whether another run held the host, so that this one never began."""
+    return run.requests == 0 and any(reason.startswith("busy:") for reason in run.reasons)
+
+
+def _judge(runs: Sequence[Run]) -> int:
+    """The exit code that says how the runs went."""
+    return 1 if any(run.verdict in BAD for run in runs) else 0
+
+
 def _finish(runs: Sequence[Run], as_json: bool) -> None:
-    """Tells how the runs went and ends with the exit code that says the same."""
+    """Tells how the runs went and ends the program."""
     if as_json:
         _print_json({"portals": [run.as_dict() for run in runs]})
     else:
         _print_runs(runs)
-    raise typer.Exit(1 if any(run.verdict in BAD for run in runs) else 0)
+    raise typer.Exit(_judge(runs))
 
 
 def _print_runs(runs: Sequence[Run]) -> None:
     table = Table("portal", "verdict", "requests", "seen", "new", "changed", "withdrawn", "seconds", box=None)
     for run in runs:
         told = run.as_dict()
-        table.add_row(*(str(told[column.header]) for column in table.columns))
+        table.add_row(*(str(told[str(column.header)]) for column in table.columns))
     out.print(table)
     for run in runs:
         for reason in run.reasons:
             out.print(f"{run.portal}: {reason}", soft_wrap=True)
+
+
+def _read_health(config: Config) -> dict[str, Any]:
+    engine = open_database(config.database_url)
+    repository, now = Repository(engine), datetime.now(UTC)
+    tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone))
+    return tell_health(config, repository.find_last_runs(), str(engine.url), tenders, now)
+
+
+def _print_portals(portals: Sequence[dict[str, Any]]) -> None:
+    table = Table("portal", "verdict", "last run", "next due", "reasons", box=None)
+    for told in portals:
+        last = (told["last_run"] or "")[:16].replace("T", " ")
+        due = told["next_due"][:16].replace("T", " ") if told["enabled"] else "off"
+        table.add_row(told["portal"], told["verdict"] or "never ran", last, due, "; ".join(told["reasons"]))
+    out.print(table)
 
 
 if __name__ == "__main__":

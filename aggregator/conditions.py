@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from aggregator.database import tender_text, tenders
+from aggregator.database import releases, tender_text, tenders
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event
 from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
@@ -39,9 +39,17 @@ def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
             return [tenders.c.changed.desc(), newest]
 
 
-def has_event(column: sa.ColumnElement[str], events: frozenset[Event]) -> Condition:
-    """Whether a releases.events ``column`` names one of ``events``."""
-    return sa.or_(*(column.contains(f" {event} ") for event in sorted(events)))
+def select_releases(
+    columns: list[Any], wanted: Filter, events: frozenset[Event], now: datetime, zone: ZoneInfo
+) -> sa.Select[Any]:
+    """``columns`` of the releases that tell one of ``events`` (any, if none is named), newest first."""
+    tender_id: sa.ColumnElement[int] = releases.c.tender_id
+    if not (wanted.key or wanted.q or wanted.buyer or wanted.procuring_entity):
+        tender_id = tender_id + 0  # few tenders are ruled out: releases lead, newest first, not their index by tender
+    statement = select_tenders(columns, wanted, now, zone).join(releases, tender_id == tenders.c.id)
+    if events:
+        statement = statement.where(sa.or_(*(releases.c.events.contains(f" {event} ") for event in sorted(events))))
+    return statement.order_by(releases.c.seq.desc())
 
 
 def _source(wanted: Filter) -> sa.FromClause:
@@ -56,7 +64,10 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
         query = parse_query(wanted.q)
         yield tender_text.c.text.op("MATCH")(render_match(query)) if query.clauses else sa.false()
     if wanted.portal:
-        yield column.portal.in_([fold(portal) for portal in wanted.portal])
+        # Few tenders are ruled out by portals: only one portal's own order, or a key, may lead by their index.
+        leads = wanted.key or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
+        portal = column.portal if leads else column.portal.concat("")
+        yield portal.in_([fold(name) for name in wanted.portal])
     for coded, codes in (
         (column.kind, wanted.kind),
         (column.category, wanted.category),

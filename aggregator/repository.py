@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from aggregator.archive import Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
 from aggregator.changes import rewind
-from aggregator.conditions import has_event, order, select_tenders
+from aggregator.conditions import order, select_releases, select_tenders
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
@@ -230,12 +230,9 @@ class Repository:
         With ``events`` only those that tell one of them. Each comes with the tender as that release left it; the
         record's times are the release's.
         """
-        found = select_tenders([*_RELEASE, *_RECORD], wanted, now, zone)
-        found = found.join(releases, releases.c.tender_id == tenders.c.id)
-        if events:
-            found = found.where(has_event(releases.c.events, events))
+        found = select_releases([*_RELEASE, *_RECORD], wanted, events, now, zone).limit(limit)
         with reading(self._engine) as connection:
-            rows = connection.execute(found.order_by(releases.c.seq.desc()).limit(limit)).mappings().all()
+            rows = connection.execute(found).mappings().all()
             later = _find_later(connection, rows)
         return [_as_of(row, later[row["tender_id"]]) for row in rows]
 

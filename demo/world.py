@@ -40,9 +40,9 @@ from demo.truth import expected_record
 
 _FIRST_KEYS = {
     TENDER: 10_020_000,
-    NON_TENDER: 10_700_000,
-    RECORDED: 10_940_000,
-    SELF_MANAGED: 10_336_000,
+    NON_TENDER: 11_002_000,
+    RECORDED: 12_942_000,
+    SELF_MANAGED: 13_336_000,
     EMERGENCY: 104,
 }
 _RECENT = {TENDER: 0.65, NON_TENDER: 0.45, RECORDED: 0.3, SELF_MANAGED: 0.3, EMERGENCY: 0.3}
@@ -238,7 +238,8 @@ class World:
 
     def _fill(self, kind: str, count: int) -> None:
         dice = make_dice(self.seed, self.place.slug, kind)
-        for start in spread_starts(dice, count, self.now, recent=_RECENT[kind]):
+        recent = min(_RECENT[kind], 0.03 + 60 / max(count, 1))  # a big portal has a long past, not a busy today
+        for start in spread_starts(dice, count, self.now, recent=recent):
             # what is announced about New Year is paid for by the new year's budget
             year = self.now.year if self.now - start < timedelta(days=45) else start.year
             package = make_package(dice, self.place, kind, self._take_key(kind), start, year)

@@ -128,15 +128,14 @@ class PublishedFiles:
         await send({"type": "http.response.body", "body": body})
 
     async def _find(self, path: str) -> HeldFile | None:
-        if Path(path).suffix not in TYPES or not _PATH.fullmatch(path):
-            return None
-        stamp = _stamp(f"{self._root}/{path}")
         held = self._held.get(path)
-        if held is not None and held.stamp == stamp:
+        if held is not None and held.stamp == _stamp(f"{self._root}/{path}"):
             self._held.move_to_end(path)
             return held
         self._drop(path)
-        file = await run_in_threadpool(_load, self._root, path) if stamp else None
+        if not _PATH.fullmatch(path) or Path(path).suffix not in TYPES:
+            return None
+        file = await run_in_threadpool(_load, self._root, path)
         if file is not None:
             self._keep(path, file)
         return file
@@ -173,7 +172,7 @@ def _load(root: Path, path: str) -> HeldFile | None:
     target = root / path
     if not target.resolve().is_relative_to(root):
         return None
-    stamp = _stamp(str(target))
+    stamp = _stamp(str(target))  # before reading: a file replaced meanwhile is then read again
     try:
         body = target.read_bytes()
         time = datetime.fromtimestamp(target.stat().st_mtime, UTC)

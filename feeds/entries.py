@@ -24,6 +24,9 @@ MOST_FEED = 1_000_000  # bytes of one rendered feed
 
 _OFF = {Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN}
 _GOOD = {Verdict.OK, Verdict.PARTIAL}
+# Codes of PROBLEMS that explain a failure; the second row only where something was read, else nothing answered.
+_CAUSES = ("busy", "rate_limited", "refused")
+_CAUSES_IN_PART = ("listing", "errors")
 # What `_warta` leaves out: what the entry itself holds, and what may move without being a change.
 _UNSTRUCTURED = {"title", "url", "description", "milestones", "documents", "participants", "incomplete"}
 _MOST_ITEMS = 50
@@ -154,7 +157,7 @@ def run_entry(run: Run, portal: Portal, publisher: Publisher, last_success: date
         content="".join(content),
         published=run.finished,
         updated=run.finished,
-        author=publisher.name,
+        author=plain(publisher.name),
         author_url=publisher.contact or publisher.url,
         topics=(Topic(run.verdict, wording.say(turn)),),
         starts=run.finished,
@@ -219,9 +222,10 @@ def _tell_verdict(run: Run, wording: Wording) -> str:
     if run.verdict is Verdict.BLOCKED:
         return wording.say("run_blocked_body")
     if run.verdict is Verdict.FAILED:
-        code = run.reasons[0].partition(":")[0] if run.reasons else ""
-        known = {"listing", "rate_limited", "refused", "busy", "errors"}
-        return wording.say("run_because", why=wording.say(f"why_{code}" if code in known else "why_no_answer"))
+        codes = {reason.partition(":")[0] for reason in run.reasons}
+        causes = [*_CAUSES, *(_CAUSES_IN_PART if run.seen else ())]
+        why = next((code for code in causes if code in codes), "no_answer")
+        return wording.say("run_because", why=wording.say(f"why_{why}"))
     if run.verdict is Verdict.PARTIAL and run.errors:
         return wording.say("run_partial", errors=run.errors, requests=run.requests)
     if run.verdict is Verdict.PARTIAL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,11 @@ class PortalState:
         """When it was last read well, in its own zone."""
         good = self.runs.good if self.runs else None
         return good.finished.astimezone(self.portal.zone) if good else None
+
+    @property
+    def late(self) -> datetime | None:
+        """From when on the last reading is old: the reader's browser tells, for a static page cannot know."""
+        return self.read and self.read + max(timedelta(days=1), 3 * self.portal.every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _PLANE_ENDS = "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in
 _UNFIT = re.compile(
     f"[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff{_PLANE_ENDS}]"
 )
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = re.compile(r"&(?:amp;)*((?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)")
 _ANGLES = str.maketrans("<>", "‹›")
 _MOST_ESCAPES = 3
 
@@ -34,7 +34,7 @@ def plain(text: str) -> str:
     Readers disagree on whether a title is HTML, so nothing that looks like markup is left in it.
     """
     for _ in range(_MOST_ESCAPES):  # a bound, so that hostile text cannot keep it busy
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), scrub(text))
+        text = _ENTITY.sub(lambda entity: html.unescape(f"&{entity[1]}"), scrub(text))
     return scrub(text).translate(_ANGLES).strip()
 
 

@@ -149,21 +149,25 @@ class _Crawl:
             return self._refuse(portal, Problem("errors", "stopped before it began"))
         started = self._time()
         tally = Tally()
-        settings = make_settings(self.config, portal)
+        crawler = Crawler(self._runner.spider_loader.load(portal.family), make_settings(self.config, portal))
         with ExitStack() as stack:
-            if not self.order.dry_run:
-                archive = Archive(self.config.archive_folder, self.repository)
-                settings.set("WARTA_ARCHIVE", stack.enter_context(archive.open_run(portal.id, started)))
-            settings.set("WARTA_VISIT", self._visit(portal, started))
-            settings.set("WARTA_REPOSITORY", self.repository)
-            settings.set("WARTA_DRY_RUN", self.order.dry_run)
-            settings.set("WARTA_TALLY", tally)
-            requests, reason = await self._run_spider(portal, settings, tally)
+            archive = Archive(self.config.archive_folder, self.repository)
+            # Set one by one on the crawler: it takes a deep copy of the settings it is made with.
+            for name, value in {
+                "WARTA_VISIT": self._visit(portal, started),
+                "WARTA_TALLY": tally,
+                "WARTA_REPOSITORY": self.repository,
+                "WARTA_DRY_RUN": self.order.dry_run,
+                "WARTA_ARCHIVE": None
+                if self.order.dry_run
+                else stack.enter_context(archive.open_run(portal.id, started)),
+            }.items():
+                crawler.settings.set(name, value)
+            requests, reason = await self._run_spider(portal, crawler, tally)
         return self._finish(portal, started, tally, requests, reason)
 
-    async def _run_spider(self, portal: Portal, settings: Settings, tally: Tally) -> tuple[int, str]:
+    async def _run_spider(self, portal: Portal, crawler: Crawler, tally: Tally) -> tuple[int, str]:
         """The spider's run; the number of requests it sent and Scrapy's finish reason."""
-        crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)
         if self.on_progress:
             tally.on_change = partial(self.on_progress, portal, tally)
         self.crawlers.add(crawler)

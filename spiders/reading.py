@@ -85,6 +85,11 @@ def parse_html(body: bytes) -> HtmlElement:
     return root
 
 
+def parse_fragment(markup: str) -> HtmlElement:
+    """A piece of HTML, such as a cell of a JSON list, in a tree of its own."""
+    return parse_html(f"<div>{clean_text(markup)}</div>".encode())
+
+
 def text_of(element: HtmlElement) -> str:
     """All text below ``element``, cleaned, words of neighbouring cells and lines kept apart."""
     return clean_text("".join(_texts(element)))

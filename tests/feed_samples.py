@@ -85,7 +85,7 @@ def make_record(tender: Tender = TENDER, changed: datetime = READ, first_seen: d
     return Record(tender=tender, first_seen=first_seen, last_seen=changed + timedelta(hours=1), changed=changed)
 
 
-def make_release(*events: Event, seq: int = 7, time: datetime = READ, **moves: tuple[Any, Any]) -> Release:
+def make_release(*events: Event, seq: int = 7, time: datetime = READ, **moves: Any) -> Release:
     """A release of TENDER; ``moves`` are field=(old, new) as ``Tender.as_dict`` writes them."""
     changes = tuple(Change(field, old, new) for field, (old, new) in moves.items())
     return Release(
@@ -138,7 +138,7 @@ _FRAGMENTS = [
 hostile_texts = st.lists(
     st.one_of(st.text(st.characters(exclude_categories=()), max_size=30), st.sampled_from(_FRAGMENTS)), max_size=8
 ).map("".join)
-times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+times = st.integers(631_152_000, 4_102_444_800).map(lambda second: datetime.fromtimestamp(second, UTC))  # 1990 to 2100
 amounts = st.decimals(0, Decimal("1e17"), allow_nan=False, allow_infinity=False, places=2)
 money = st.builds(Money, amounts, st.just("IDR"))
 milestones = st.builds(Milestone, title=hostile_texts, starts=st.none() | times, ends=st.none() | times)
@@ -183,7 +183,7 @@ def hostile_entries(draw: st.DrawFn) -> list[Entry]:
     """A tender and a release that changed everything, of two tenders."""
     before, after = draw(hostile_tenders()), draw(hostile_tenders())
     old, new = before.as_dict(), after.as_dict()
-    moves = {name: (old[name], new[name]) for name in old if old[name] != new[name]}
+    moves: dict[str, Any] = {name: (old[name], new[name]) for name in old if old[name] != new[name]}
     for fixed in ("portal", "kind", "key", "url", "documents", "participants", "incomplete"):
         moves.pop(fixed, None)
     release = make_release(*draw(st.lists(st.sampled_from(Event), unique=True)), **moves)

@@ -8,7 +8,7 @@ from typing import Any
 
 import icalendar
 from feed_samples import CONFIG, PORTAL, PUBLISHER, READ, TENDER, hostile_entries, make_entries, make_record
-from hypothesis import given
+from hypothesis import given, settings
 
 from aggregator.models import Status
 from feeds.calendar import render_calendar
@@ -94,6 +94,7 @@ def test_an_empty_calendar_still_has_a_component() -> None:
     assert [part.name for part in calendar.subcomponents] == ["VTIMEZONE"]
 
 
+@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_entries(entries: list[Entry]) -> None:
     rendered = render(entries)

@@ -117,9 +117,9 @@ def test_bad_usage_is_exit_code_2_without_a_traceback(warta: Warta, arguments: l
         (["crawl", "malang"], "warta: no portal 'malang' in the configuration; it has: malangkota"),
         (
             ["crawl", "--kinds", "tender,lelang"],
-            "warta: --kinds: 'lelang' is not a valid Kind; choose from tender, non_",
+            "warta: --kind: 'lelang' is not known; choose from tender, non_tender",
         ),
-        (["crawl", "--year", "26"], "warta: --year: '26' is no year; as in 2026"),
+        (["crawl", "--year", "26"], "warta: --year: '26' is not from 2000 to 2100"),
         (["export", "--format", "jsonl", "-o", "no/where.jsonl"], "warta: --output: No such file or directory"),
     ],
 )

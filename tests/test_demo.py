@@ -1,28 +1,22 @@
-"""The stand-in itself: its world and truth, the shape of its pages beside recorded ones, refusals, faults, figures."""
+"""The stand-in portal: the shape of its pages beside recorded ones, its lists, sessions, refusals and faults."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import lxml.html
 import pytest
 
-from demo.__main__ import main
 from demo.messages import Request, Response
-from demo.names import DENPASAR, HOSTILE_TITLES, MALANG_KAB, find_place
+from demo.names import DENPASAR, HOSTILE_TITLES
 from demo.packages import KINDS, Package, document, is_awarded, stage
-from demo.server import Server, serve
 from demo.spse import FAULTS, Portal
 from demo.spse_frame import render_rupiah, tabs
 from demo.spse_lists import LISTS, short_amount
@@ -88,10 +82,6 @@ def client(world: World) -> Client:
     return Client(Portal(world))
 
 
-def record(world: World, key: str) -> dict[str, Any]:
-    return next(r for r in world.truth() if r["key"] == key)
-
-
 def page_of(client: Client, package: Package, page: str) -> bytes:
     response = client.get(tabs(package, client.portal.world.now)[page][1])
     assert response.status == 200
@@ -100,138 +90,6 @@ def page_of(client: Client, package: Package, page: str) -> bytes:
 
 def text_of(element: Any) -> str:
     return " ".join(element.text_content().split())
-
-
-# The world -----------------------------------------------------------------------------------------------
-
-
-def test_the_same_arguments_give_the_same_world() -> None:
-    assert World(NOW).truth() == World(NOW).truth()
-    assert World(NOW).truth() != World(NOW, seed=2).truth()
-
-
-def test_advancing_in_steps_is_advancing_at_once() -> None:
-    once, often = World(NOW), World(NOW)
-    once.advance(days=6)
-    for _ in range(12):
-        often.advance(days=0.5)
-    assert once.happenings == often.happenings
-    assert once.truth() == often.truth()
-
-
-def test_a_world_is_of_today_whenever_today_is() -> None:
-    for day in (NOW, datetime(2027, 1, 2, tzinfo=UTC), datetime(2028, 2, 29, 23, tzinfo=UTC)):
-        world = World(day)
-        assert len(world.open("tender")) > 10
-        assert len(world.open("non_tender")) > 10
-        assert all(package.start <= world.now for package in world.packages.values())
-        assert {r["fiscal_years"][0] for r in world.truth() if r["status"] == "active"} >= {world.now.year}
-
-
-def test_a_world_does_not_go_back(world: World) -> None:
-    with pytest.raises(ValueError, match="does not go back"):
-        world.advance(days=-1)
-    with pytest.raises(ValueError, match="time zone"):
-        World(datetime(2026, 1, 1))  # noqa: DTZ001 -- what is refused
-
-
-def test_a_month_brings_every_sort_of_event(world: World) -> None:
-    happened = {h.what for h in world.advance(days=30)}
-    assert happened == {"add", "reprice", "reschedule", "cancel", "retender", "vanish"}
-
-
-def test_a_world_has_something_of_everything() -> None:
-    records = World(NOW, tenders=300, non_tenders=300, recorded=60, self_managed=60, emergencies=20).truth()
-    assert {r["kind"] for r in records} == set(KINDS)
-    assert {r["status"] for r in records} == {"planned", "active", "complete", "cancelled", "unsuccessful"}
-    assert {r["category"] for r in records} == {"goods", "works", "services", "consulting", None}
-    assert {r["method"] for r in records} == {"open", "direct", None}
-    assert any(r["retender"] and r["status"] in {"cancelled", "unsuccessful"} for r in records), "two badges at once"
-    assert any(len(r["awards"]) == 2 for r in records)
-    assert any(r["status"] == "complete" and r["awards"] and not r["contracts"] for r in records)
-    assert any(not r["value"]["amount"].endswith(".00") for r in records if r["value"])
-    assert any(len(r["fiscal_years"]) == 2 for r in records)
-    assert any(c["supplier"] is None for r in records for c in r["contracts"])
-
-
-def test_suppliers_say_that_they_are_made_up() -> None:
-    names = {
-        a["supplier"] for r in World(NOW).truth() if r["kind"] != "self_managed" for a in r["awards"] + r["contracts"]
-    }
-    assert names - {None}
-    assert all("rekaan" in name.lower() for name in names - {None})
-
-
-def test_reprice(world: World) -> None:
-    key = world.open("tender")[0].key
-    assert record(world, key)["value"]["amount"] != str(world.reprice(key, Decimal("123456789.05")))
-    assert record(world, key)["value"] == {"amount": "123456789.05", "currency": "IDR"}
-
-
-def test_reschedule_moves_what_has_not_ended(world: World) -> None:
-    package = world.open("tender")[-1]
-    before = record(world, package.key)
-    world.reschedule(package.key, 3)
-    after = record(world, package.key)
-    moved = datetime.fromisoformat(after["deadline"]) - datetime.fromisoformat(before["deadline"])
-    assert moved == timedelta(days=3)
-    assert after["registration_deadline"] > before["registration_deadline"]
-    assert {m["changes"] for m in after["milestones"]} == {1}
-
-
-def test_cancel_and_retender(world: World) -> None:
-    key = world.open("tender")[0].key
-    world.cancel(key, "Salah dokumen", failed=True)
-    assert (record(world, key)["status"], record(world, key)["cancellation_reason"]) == (
-        "unsuccessful",
-        "Salah dokumen",
-    )
-    world.retender(key, "Gagal")
-    again = record(world, key)
-    assert (again["status"], again["retender"], again["retender_reason"]) == ("active", True, "Gagal")
-    assert again["cancellation_reason"] is None
-
-
-def test_what_cannot_happen_is_refused(world: World) -> None:
-    recorded, non_tender = world.listed("recorded")[0].key, world.open("non_tender")[0].key
-    with pytest.raises(ValueError, match="cannot be cancelled"):
-        world.cancel(recorded)
-    with pytest.raises(ValueError, match="cannot be cancelled"):
-        world.cancel(non_tender, failed=True)
-    with pytest.raises(ValueError, match="no schedule"):
-        world.reschedule(recorded, 1)
-    world.cancel(non_tender)
-    with pytest.raises(ValueError, match="never come"):
-        world.award(non_tender)
-
-
-def test_move_stage_award_and_sign(world: World) -> None:
-    key = world.open("tender")[0].key
-    before = record(world, key)["stage"]
-    assert world.move_stage(key).split(" [")[0] == record(world, key)["stage"] != before
-    world.award(key)
-    assert record(world, key)["awards"]
-    assert not record(world, key)["contracts"]
-    world.sign(key)
-    assert record(world, key)["contracts"]
-
-
-def test_add_vanish_restore(world: World) -> None:
-    key = world.add("tender", title="Pengadaan Kapur", value=Decimal(1000))
-    assert record(world, key)["title"] == "Pengadaan Kapur"
-    assert record(world, key)["registration_deadline"]
-    world.vanish(key)
-    assert key not in {r["key"] for r in world.truth()}
-    world.restore(key)
-    assert record(world, key)["title"] == "Pengadaan Kapur"
-
-
-def test_another_zone() -> None:
-    world = World(NOW, place=DENPASAR)
-    assert {r["published"][-6:] for r in world.truth()} == {"+08:00"}
-    home = Client(Portal(world)).get("")
-    assert b"<span>WITA</span>" in home.body
-    assert b"utc_offset: 8" in home.body
 
 
 # Pages beside recorded ones ------------------------------------------------------------------------------
@@ -446,6 +304,14 @@ def test_render_rupiah() -> None:
     assert render_rupiah(None) == ""
 
 
+def test_another_zone() -> None:
+    world = World(NOW, place=DENPASAR)
+    assert {r["published"][-6:] for r in world.truth()} == {"+08:00"}
+    home = Client(Portal(world)).get("")
+    assert b"<span>WITA</span>" in home.body
+    assert b"utc_offset: 8" in home.body
+
+
 # Lists ---------------------------------------------------------------------------------------------------
 
 
@@ -493,6 +359,13 @@ def test_filters_stand_in_the_query_or_in_the_body(client: Client, world: World)
     assert {row[2] for row in client.rows("tender", instansiId=1)} == {"Kota Malang"}
     assert client.rows("tender", instansiId=99) == []
     assert len(client.rows("tender", **{"search[value]": "hyperlink"})) == 1
+
+
+def test_ten_thousand_packages_answer_like_sixty() -> None:
+    world = World(NOW, tenders=6000, non_tenders=4000, recorded=0, self_managed=0, emergencies=0)
+    client = Client(Portal(world))
+    assert len(client.rows("tender", start=5900, length=1000)) == 100
+    assert {h.kind for h in world.advance(days=2)} == {"tender", "non_tender"}
 
 
 # Sessions and refusals -----------------------------------------------------------------------------------
@@ -607,166 +480,3 @@ def test_rotation_ends_sessions(client: Client) -> None:
     assert client.post("tender").status == 403
     client.open("tender")
     assert client.post("tender").status == 200
-
-
-# Over HTTP -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(world: World) -> Iterator[Server]:
-    with serve([Portal(world), Portal(World(NOW, place=MALANG_KAB, tenders=5))], crawl_delay=1) as server:
-        yield server
-
-
-@pytest.fixture
-def connection(server: Server) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection(urlsplit(server.url).netloc, timeout=10)
-    yield connection
-    connection.close()
-
-
-def ask(connection: HTTPConnection, address: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection.request(method, address, headers={"User-Agent": AGENT, "Referer": "http://x/malangkota/"})
-    response = connection.getresponse()
-    return response.status, response.headers, response.read()
-
-
-def test_several_portals_and_robots_over_one_connection(server: Server, connection: HTTPConnection) -> None:
-    status, headers, robots = ask(connection, "/robots.txt")
-    assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
-    assert b"Crawl-delay: 1\n" in robots
-    assert b"LPSE Kota Malang" in ask(connection, "/malangkota/")[2]
-    assert b"LPSE Kabupaten Malang" in ask(connection, "/malangkab/")[2]
-    assert ask(connection, "/elsewhere/")[0] == 404
-    assert ask(connection, "/malangkota/", "DELETE")[0] == 405
-    status, headers, body = ask(connection, "/malangkota/lelang", "HEAD")
-    assert (status, body) == (200, b"")
-    assert int(headers["Content-Length"]) > 1000
-    assert server.stats.pages == {"robots": 1, "home": 2, "missing": 2, "list": 1}
-
-
-def test_statistics(server: Server, connection: HTTPConnection, world: World) -> None:
-    key = world.open("tender")[0].key
-    ask(connection, f"/malangkota/lelang/{key}/pengumumanlelang")
-    ask(connection, f"/malangkota/evaluasi/{key}/pemenang")
-    connection.request("GET", f"/malangkota/lelang/{key}/jadwal")
-    connection.getresponse().read()
-    stats = server.stats
-    assert (stats.denied, stats.absent, stats.max_concurrency) == (1, 1, 1)
-    assert [seen.page for seen in stats.requests] == ["announcement", "absent", "denied"]
-    assert stats.smallest_gap
-    assert stats.smallest_gap > 0
-    status, _, body = ask(connection, "/_demo/stats")
-    assert (status, json.loads(body)["requests"]) == (200, 3)
-    stats.reset()
-    assert stats.smallest_gap is None
-    assert not stats.pages
-
-
-def test_concurrency_is_seen(server: Server) -> None:
-    server.faults.add("slow", seconds=0.2)
-    connections = [HTTPConnection(urlsplit(server.url).netloc, timeout=10) for _ in range(3)]
-    for connection in connections:
-        connection.request("GET", "/malangkota/", headers={"User-Agent": AGENT})
-    for connection in connections:
-        connection.getresponse().read()
-        connection.close()
-    assert server.stats.max_concurrency == 3
-
-
-def test_control_advances_every_world(server: Server, connection: HTTPConnection, world: World) -> None:
-    assert ask(connection, "/_demo/advance?days=2.5", "POST")[0] == 200
-    assert world.now == NOW + timedelta(days=2.5)
-    assert ask(connection, "/_demo/advance?days=-1", "POST")[0] == 400
-    assert ask(connection, "/_demo/advance?days=x", "POST")[0] == 400
-    assert ask(connection, "/_demo/advance")[0] == 404
-    assert server.stats.requests == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "status", "words"),
-    [
-        ("error", 500, b"Internal Server Error"),
-        ("too_many", 429, b"Too Many"),
-        ("unavailable", 503, b"Unavailable"),
-        ("challenge", 403, b"Just a moment..."),
-        ("apology", 200, b"Maaf, terjadi error"),
-    ],
-)
-def test_faults_hit_what_they_are_told_to(
-    server: Server, connection: HTTPConnection, fault: str, status: int, words: bytes
-) -> None:
-    order = server.faults.add(fault, "/lelang", times=2, skip=1, seconds=7)
-    answers = [ask(connection, "/malangkota/lelang") for _ in range(4)]
-    assert [answer[0] for answer in answers] == [200, status, status, 200]
-    assert words in answers[1][2]
-    assert answers[1][1]["Retry-After"] == ("7" if fault in {"too_many", "unavailable"} else None)
-    assert order.hits == 2
-    assert ask(connection, "/malangkota/")[0] == 200
-    server.faults.add(fault)
-    server.faults.clear()
-    assert ask(connection, "/malangkota/")[0] == 200
-    assert words not in ask(connection, "/malangkota/")[2]
-
-
-def test_faults_by_chance(server: Server, connection: HTTPConnection) -> None:
-    server.faults.add("error", chance=0.3)
-    statuses = [ask(connection, "/malangkota/lelang")[0] for _ in range(60)]
-    assert 5 < statuses.count(500) < 35
-
-
-def test_truncated_and_hung_up(server: Server, connection: HTTPConnection) -> None:
-    server.faults.add("truncated", times=1)
-    connection.request("GET", "/malangkota/", headers={"User-Agent": AGENT})
-    with pytest.raises(http.client.IncompleteRead):
-        connection.getresponse().read()
-    connection.close()
-    server.faults.add("hang_up", times=1)
-    connection.request("GET", "/malangkota/", headers={"User-Agent": AGENT})
-    with pytest.raises(http.client.RemoteDisconnected):
-        connection.getresponse()
-    connection.close()
-    assert ask(connection, "/malangkota/")[0] == 200
-
-
-def test_slow(server: Server, connection: HTTPConnection) -> None:
-    server.faults.add("slow", times=1, seconds=0.2)
-    began = time.monotonic()
-    status, _, body = ask(connection, "/malangkota/")
-    assert time.monotonic() - began >= 0.2
-    assert (status, body) == (200, ask(connection, "/malangkota/")[2])
-
-
-# Size and command ----------------------------------------------------------------------------------------
-
-
-def test_ten_thousand_packages_answer_like_sixty() -> None:
-    world = World(NOW, tenders=6000, non_tenders=4000, recorded=0, self_managed=0, emergencies=0)
-    client = Client(Portal(world))
-    assert len(client.rows("tender", start=5900, length=1000)) == 100
-    assert {h.kind for h in world.advance(days=2)} == {"tender", "non_tender"}
-
-
-def test_unknown_slugs_are_malang_by_another_name() -> None:
-    assert find_place("malangkab") is MALANG_KAB
-    assert find_place("batukota").slug == "batukota"
-    assert (
-        World(NOW, place=find_place("batukota")).truth("http://x/batukota")[0]["url"].startswith("http://x/batukota/")
-    )
-
-
-def test_the_command_prints_where_it_serves(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("demo.__main__.time.sleep", sleep)
-    main(["--portals", "malangkota,malangkab", "--tenders", "5", "--advance-every", "30", "--now", NOW.isoformat()])
-    lines = capsys.readouterr().out.split()
-    assert [line.rsplit("/", 1)[1] for line in lines] == ["malangkota", "malangkab"]
-    assert waits == [30, 30]

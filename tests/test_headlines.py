@@ -22,7 +22,7 @@ def tell(
     language: Any = "id",
     tender: Tender = TENDER,
     since: datetime | None = None,
-    **moves: tuple[Any, Any],
+    **moves: Any,
 ) -> tuple[str, ...]:
     """Headline, then lines, with plain spaces."""
     news = tell_release(make_release(*events, **moves), tender, Wording(language, WIB), since)
@@ -65,7 +65,7 @@ def test_registration() -> None:
 
 
 def test_prices() -> None:
-    down = {"value": (rupiah(5_970_000_000), rupiah(5_912_300_000))}
+    down: dict[str, Any] = {"value": (rupiah(5_970_000_000), rupiah(5_912_300_000))}
     assert tell(Event.VALUE, **down) == (
         "HPS turun Rp57,7 juta (1,0%)",
         "HPS: Rp5.970.000.000,00 → Rp5.912.300.000,00.",
@@ -99,7 +99,7 @@ def test_stage_and_status() -> None:
 
 def test_retender() -> None:
     tender = replace(TENDER, retender=True, retender_reason="Semua penawaran gugur")
-    moves = {"retender": (False, True), "retender_reason": (None, "Semua penawaran gugur")}
+    moves: dict[str, Any] = {"retender": (False, True), "retender_reason": (None, "Semua penawaran gugur")}
     assert tell(Event.RETENDER, tender=tender, **moves) == (
         "Ditender ulang",
         "Alasan di portal: “Semua penawaran gugur”. Batas akhir baru: 3 Des 2026, 14.00 WIB.",
@@ -119,7 +119,7 @@ def test_retender() -> None:
 )
 def test_endings(event: Event, status: Status, headlines: tuple[str, str]) -> None:
     tender = replace(TENDER, status=status, cancellation_reason="Anggaran <dialihkan>")
-    moves = {"status": ("active", status.value), "stage": ("Evaluasi", "Tender Batal")}
+    moves: dict[str, Any] = {"status": ("active", status.value), "stage": ("Evaluasi", "Tender Batal")}
     assert tell(event, tender=tender, **moves) == (headlines[0], "Alasan di portal: “Anggaran ‹dialihkan›”.")
     silent = replace(tender, cancellation_reason=None)
     assert tell(event, tender=silent, **moves) == (headlines[0], "Portal tidak menyebut alasan.")
@@ -240,7 +240,7 @@ def test_details() -> None:
 
 
 def test_several_changes_one_line_each_deadline_first() -> None:
-    moves = {
+    moves: dict[str, Any] = {
         "stage": ("Upload", "Evaluasi"),
         "value": (rupiah(20), rupiah(10)),
         "deadline": (OLD, NEW),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from feed_samples import CONFIG, TENDER, hostile_entries, make_config, make_entries
-from hypothesis import given
+from hypothesis import given, settings
 
 from aggregator.config import Config
 from feeds.definitions import make_channel, shipped_feeds
@@ -57,6 +57,7 @@ def test_an_item() -> None:
     }
 
 
+@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_entries(entries: list[Entry]) -> None:
     items = render(entries)["items"]

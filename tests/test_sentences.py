@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from feed_samples import TENDER, WIB, hostile_tenders
-from hypothesis import given
+from hypothesis import given, settings
 
 from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Status, Tender
 from feeds.sentences import list_facts, short_name, tell_tender
@@ -92,7 +92,9 @@ def test_a_recorded_purchase(kind: Kind) -> None:
 
 
 def test_news_and_the_barest_tender() -> None:
-    news = Tender(portal="blp", kind=Kind.NEWS, key="7", title="Bimtek", url=TENDER.url, description="Undangan <b>bimtek")
+    news = Tender(
+        portal="blp", kind=Kind.NEWS, key="7", title="Bimtek", url=TENDER.url, description="Undangan <b>bimtek"
+    )
     assert told(news) == "Undangan ‹b›bimtek"
     assert told(replace(news, description=None)) == "Berita"
     unread = replace(news, kind=Kind.NOTICE, unread=frozenset({"value", "deadline"}))
@@ -113,6 +115,7 @@ def test_units_are_as_the_source_gives_them_but_never_hide_the_deadline() -> Non
 
 
 @pytest.mark.parametrize("wording", [ID, EN], ids=["id", "en"])
+@settings(deadline=None)
 @given(tender=hostile_tenders())
 def test_value_unit_and_deadline_stand_in_the_first_thirty_words(wording: Wording, tender: Tender) -> None:
     shown = tell_tender(tender, wording)

@@ -43,13 +43,19 @@
     }
   };
 
-  // A page on a plain file host cannot know that nobody refreshed it; the reader's clock can.
+  // A page on a plain file host cannot know that nobody refreshes it any more; the reader's clock can.
   const warnWhenOld = () => {
-    for (const line of document.querySelectorAll("[data-read]:not(.bad)")) {
-      if (!(Date.now() - Date.parse(line.dataset.read) > DAY)) continue;
+    for (const line of document.querySelectorAll("[data-late]:not(.bad)")) {
+      if (Date.now() < Date.parse(line.dataset.late)) continue;
+      const told = document.createElement("b");
+      told.textContent = id ? " Sudah lama tidak dibaca." : " Not read for a long time.";
       line.classList.add("bad");
       line.querySelector("use").setAttribute("href", "#i-alert");
-      line.lastElementChild.append(id ? " Sudah lebih dari sehari." : " That is more than a day ago.");
+      line.querySelector(".told").append(told);
+      const tag = line.querySelector(".tag");
+      if (!tag) continue;
+      tag.className = "tag soon";
+      tag.lastChild.textContent = id ? "Terlambat" : "Late";
     }
   };
 

@@ -14,11 +14,10 @@ from hashlib import blake2b
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import lxml.html
 from lxml.html import HtmlElement
 
 from aggregator.models import Kind, Money
-from spiders.reading import ShapeError, clean_text, parse_html, parse_rupiah, parse_time, text_of
+from spiders.reading import ShapeError, clean_text, parse_fragment, parse_html, parse_rupiah, parse_time, text_of
 from spiders.spse.pages import parse_stage, parse_years, split_badges
 from spiders.spse.words import METHODS, find_category, unknown_badges
 
@@ -146,14 +145,14 @@ def _plain(markup: str) -> str:
     """A cell's text; the portal writes cells as HTML."""
     if "<" not in markup and "&" not in markup:
         return clean_text(markup)
-    return text_of(lxml.html.fragment_fromstring(markup, create_parent="div"))
+    return text_of(parse_fragment(markup))
 
 
 def _split_name(markup: str) -> tuple[str, tuple[str, ...]]:
     """A name cell's name and badges (``<span class='badge …'>Tender Ulang</span>``)."""
     if "<" not in markup and "&" not in markup:
         return clean_text(markup), ()
-    return split_badges(lxml.html.fragment_fromstring(markup, create_parent="div"))
+    return split_badges(parse_fragment(markup))
 
 
 def fingerprint(cells: Iterable[str]) -> bytes:

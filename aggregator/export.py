@@ -1,0 +1,38 @@
+"""Tenders as JSON Lines: one JSON object a line, UTF-8, keys in the order of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from scrapy.exporters import BaseItemExporter
+
+from aggregator.models import Reading, Record
+
+_TIMES = ("first_seen", "last_seen", "changed")
+
+
+def export_jsonl(records: Iterable[Record]) -> Iterator[str]:
+    """One line for each record, with its line feed; streams. Amounts are strings, so that they stay exact."""
+    for record in records:
+        yield _line(record.as_dict())
+
+
+class ReadingExporter(BaseItemExporter):
+    """Lets ``scrapy crawl … -O out.jsonl`` write the same lines, without a database.
+
+    What only a database knows (first_seen, last_seen, changed) is null; items that are no Reading are left out.
+    """
+
+    def __init__(self, file: IO[bytes], **options: Any) -> None:
+        super().__init__(dont_fail=True, **options)
+        self._file = file
+
+    def export_item(self, item: Any) -> None:
+        if isinstance(item, Reading):
+            self._file.write(_line({**item.tender.as_dict(), **dict.fromkeys(_TIMES)}).encode())
+
+
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"

@@ -1,0 +1,216 @@
+"""The database opens, migrates, lets two write in turn, and says clearly what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+import aggregator.database
+from aggregator.database import (
+    DatabaseError,
+    from_micros,
+    listings,
+    metadata,
+    open_database,
+    reading,
+    to_micros,
+    writing,
+)
+
+ROOT = Path(__file__).parents[1]
+LISTING = {"portal": "malangkota", "kind": "tender", "year": 2026, "size": 1, "read": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+def save(engine: sa.Engine, rows: list[dict[str, object]]) -> None:
+    with writing(engine) as connection:
+        connection.execute(sa.insert(listings), rows)
+
+
+def count(engine: sa.Engine) -> int:
+    with reading(engine) as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(listings)).scalar_one()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/var/warta.db"
+
+
+def test_migrations_make_the_tables_of_the_program(address: str) -> None:
+    engine = open_database(address)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda item, name, kind, *_: not (name or "").startswith("tender_text"),
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_is_set_up_for_two_writers(address: str) -> None:
+    with reading(open_database(address)) as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
+        }
+    assert pragmas == {"journal_mode": "wal", "busy_timeout": 30_000, "foreign_keys": 1, "synchronous": 2}
+
+
+def test_opening_again_keeps_what_is_there(address: str) -> None:
+    save(open_database(address), [LISTING])
+    with reading(open_database(address)) as connection:
+        assert connection.execute(sa.select(listings.c.read)).scalar_one() == LISTING["read"]
+
+
+def test_it_opens_from_any_folder(address: str, tmp_path: Path) -> None:
+    code = "import sys; from aggregator.database import open_database; open_database(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-W", "error", "-c", code, address], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "var/warta.db").exists()
+
+
+def test_processes_that_open_a_new_database_at_once_all_succeed(address: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from aggregator.database import open_database\n"
+        "sys.stdin.readline(); open_database(sys.argv[1])"
+    )
+    opening = [
+        subprocess.Popen([sys.executable, "-c", code, address], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    told = [process.communicate(b"\n", timeout=60)[1].decode() for process in opening]
+    assert told == [""] * 4
+
+
+# Errors ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["", "warta.db", "mysql://localhost/x", "http://localhost/"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(DatabaseError, match="is no database address"):
+        open_database(address)
+
+
+def test_a_driver_that_is_not_installed() -> None:
+    with pytest.raises(DatabaseError, match="cannot be used"):
+        open_database("postgresql+nothing://localhost/warta")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("Rapat pukul sembilan. " * 100)
+    with pytest.raises(DatabaseError, match=r"notes\.db is not an SQLite database"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_text().startswith("Rapat")
+
+
+def test_a_newer_schema(address: str) -> None:
+    with writing(open_database(address)) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseError, match=r"made by a newer version of this program \(schema 9999"):
+        open_database(address)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file")
+    with pytest.raises(DatabaseError, match="cannot be"):
+        open_database(f"sqlite:///{tmp_path}/var/warta.db")
+
+
+def test_a_database_that_may_only_be_read(address: str) -> None:
+    engine = open_database(address)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
+    with pytest.raises(DatabaseError, match="cannot be written; may this user"):
+        save(engine, [LISTING])
+
+
+def test_a_locked_database(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregator.database, "LOCK_PATIENCE", 0.01)
+    engine = open_database(address)
+    with writing(engine), pytest.raises(DatabaseError, match="was locked by another program"), writing(engine):
+        pytest.fail("two write transactions at once")
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(address: str) -> None:
+    engine = open_database(address)
+    save(engine, [LISTING])
+    with reading(engine) as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(DatabaseError, match="has no room left on its disk"):
+        save(engine, [{**LISTING, "year": year} for year in range(3000, 9000)])
+    assert count(open_database(address)) == 1
+
+
+# Transactions and times --------------------------------------------------------------------------------
+
+
+def test_two_writers_take_turns_though_both_read_first(address: str) -> None:
+    def count_up(times: int) -> None:
+        engine = open_database(address)
+        for _ in range(times):
+            with writing(engine) as connection:
+                size = connection.execute(sa.select(listings.c.size)).scalar_one()
+                connection.execute(sa.update(listings).values(size=size + 1))
+
+    with writing(open_database(address)) as connection:
+        connection.execute(sa.insert(listings), {**LISTING, "size": 0})
+    writers = [threading.Thread(target=count_up, args=[25]) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    with reading(open_database(address)) as connection:
+        assert connection.execute(sa.select(listings.c.size)).scalar_one() == 50
+
+
+def test_a_reader_is_not_held_up_by_a_writer(address: str) -> None:
+    engine = open_database(address)
+    with writing(engine) as connection:
+        connection.execute(sa.insert(listings), LISTING)
+        with reading(engine) as other:
+            assert other.execute(sa.select(listings)).all() == []
+
+
+def test_a_transaction_that_raises_leaves_nothing(address: str) -> None:
+    engine = open_database(address)
+    with pytest.raises(DatabaseError, match="UNIQUE"):
+        save(engine, [LISTING, LISTING])
+    assert count(engine) == 0
+
+
+FIRST = datetime(2, 1, 1)  # noqa: DTZ001  a bound for hypothesis, which adds the zone
+
+
+@given(st.datetimes(FIRST, timezones=st.sampled_from([UTC, timezone(timedelta(hours=7))])))
+def test_a_time_survives_as_microseconds(time: datetime) -> None:
+    assert from_micros(to_micros(time)) == time
+
+
+def test_microseconds_are_told_from_1970_in_utc() -> None:
+    time = datetime(2026, 11, 24, 9, 40, 0, 1, tzinfo=timezone(timedelta(hours=7)))
+    assert to_micros(time) == 1_795_488_000_000_001
+
+
+def test_a_locked_file_of_another_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregator.database, "LOCK_PATIENCE", 0.01)
+    path = tmp_path / "warta.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseError, match="was locked by another program"):
+        open_database(f"sqlite:///{path}")
+    other.close()
