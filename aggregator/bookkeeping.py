@@ -133,7 +133,8 @@ def _next_try(reading: Reading, now: datetime, attempts: int) -> Row:
         return {"retry_at": None, "attempts": 0}
     if not reading.missing:
         return {"retry_at": now, "attempts": attempts}
-    wait = min(FIRST_RETRY * 2 ** min(attempts, 10), LONGEST_RETRY)
+    # The very next run tries once more; from then on the wait doubles.
+    wait = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY) if attempts else timedelta(0)
     return {"retry_at": now + wait, "attempts": attempts + 1}
 
 

@@ -22,11 +22,9 @@ LONGEST_WAIT = 5.0  # seconds that something read may wait for the rest of its b
 class RepositoryPipeline:
     """Takes in the items of one run; without WARTA_REPOSITORY (plain ``scrapy crawl``) they only pass through."""
 
-    def __init__(self, crawler: Crawler, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
         self._intake: Intake | None = None
-        self._clock = clock
-        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -37,9 +35,7 @@ class RepositoryPipeline:
         repository: Repository | None = settings.get("WARTA_REPOSITORY")
         if repository is not None:
             dry_run = settings.getbool("WARTA_DRY_RUN")
-            self._intake = Intake(
-                repository, settings["WARTA_VISIT"], settings["WARTA_TALLY"], dry_run=dry_run, clock=self._clock
-            )
+            self._intake = Intake(repository, settings["WARTA_VISIT"], settings["WARTA_TALLY"], dry_run=dry_run)
 
     def process_item(self, item: Any) -> Any:
         if self._intake is not None:
@@ -47,6 +43,7 @@ class RepositoryPipeline:
                 self._intake.take(item)
             except Exception as error:
                 self._give_up(error)
+                self._end_run()  # Scrapy would log the error and go on crawling
                 raise
         return item
 
@@ -59,12 +56,15 @@ class RepositoryPipeline:
                 raise
 
     def _give_up(self, error: Exception) -> None:
-        """Ends the run: Scrapy would log the error and go on crawling. What was saved before stays."""
+        """Nothing is saved any more, and the verdict knows. What was saved before stays."""
         self._intake = None
-        self._crawler.settings["WARTA_TALLY"].report(Problem("errors", f"nothing more can be saved: {error}"))
+        tally: Tally = self._crawler.settings["WARTA_TALLY"]
+        tally.report(Problem("errors", f"nothing more can be saved: {error}"))
+
+    def _end_run(self) -> None:
         engine = self._crawler.engine
-        if engine is not None and self._closing is None:
-            self._closing = asyncio.ensure_future(engine.close_spider_async(reason="cannot save"))
+        if engine is not None:
+            self._ending = asyncio.ensure_future(engine.close_spider_async(reason="cannot save"))
 
 
 class Intake:

@@ -26,6 +26,7 @@ from aggregator.saving import (
     at,
     chunks,
     find_elsewhere,
+    find_strays,
     next_number,
     start_batch,
     write_batch,
@@ -132,7 +133,8 @@ class Repository:
             withdrawn = sum(batch.withdraw(identity) for identity in sorted(identities))
             if not dry_run:
                 write_batch(connection, batch)
-                write_members(connection, place, weighed)
+                strays = find_strays(connection, place) if complete and year is not None else set[str]()
+                write_members(connection, place, weighed, strays)
                 if complete:
                     write_listing(connection, place, len(keys), now, known=kept is not None)
         return Listed(withdrawn=withdrawn)

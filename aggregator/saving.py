@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from aggregator.bookkeeping import Batch, Identity, Row, Weighed
 from aggregator.database import listed, listings, releases, tender_text, tenders
-from aggregator.models import Kind
+from aggregator.models import Kind, Status
 
 CHUNK = 500  # values in one IN (…), rows in one fetch
 
@@ -89,12 +89,31 @@ def find_elsewhere(connection: Connection, place: Place, keys: Set[str]) -> set[
     }
 
 
-def write_members(connection: Connection, place: Place, weighed: Weighed) -> None:
-    if weighed.added:
-        portal, kind, year = place
-        rows = [
-            {"portal": portal, "kind": kind, "year": year, "key": key, "missed": 0} for key in sorted(weighed.added)
-        ]
+def find_strays(connection: Connection, place: Place) -> set[str]:
+    """Tenders of the listing's year that stand in no list: seen on the home page alone, and gone from it before
+    any list was read."""
+    portal, kind, year = place
+    member = sa.select(listed.c.key).where(
+        listed.c.portal == tenders.c.portal, listed.c.kind == tenders.c.kind, listed.c.key == tenders.c.key
+    )
+    strays = sa.select(tenders.c.key).where(
+        tenders.c.portal == portal,
+        tenders.c.kind == kind,
+        tenders.c.status.is_distinct_from(Status.WITHDRAWN),
+        tenders.c.years.contains(f" {year} "),
+        ~member.exists(),
+    )
+    return set(connection.execute(strays).scalars())
+
+
+def write_members(connection: Connection, place: Place, weighed: Weighed, strays: Set[str]) -> None:
+    portal, kind, year = place
+    rows = [
+        {"portal": portal, "kind": kind, "year": year, "key": key, "missed": missed}
+        for missed, keys in ((0, weighed.added), (1, strays - weighed.added))
+        for key in sorted(keys)
+    ]
+    if rows:
         connection.execute(sa.insert(listed), rows)
     here = sa.and_(at(listed, place), listed.c.key == sa.bindparam("member"))
     for statement, keys in (

@@ -149,6 +149,14 @@ class PortalSpider(scrapy.Spider):
             # Scrapy would log this and call the run finished: the verdict must know.
             self.tally.report(Problem("errors", f"{type(error).__name__}: {error}"))
             raise
+        await self._wait_for_items()
+
+    async def _wait_for_items(self) -> None:
+        """Until all that was yielded is taken in: the engine otherwise sees only at its next heartbeat, every 5 s,
+        that the spider has nothing left to do."""
+        engine = self.crawler.engine
+        while engine and engine.scraper.slot and not engine.scraper.slot.is_idle():
+            await asyncio.sleep(0)
 
     def give_up(self, code: str, what: str, error: Unavailable | ShapeError) -> None:
         """Counts and reports a page that stays unread: ``what`` names it in the verdict's reasons."""
@@ -226,7 +234,7 @@ class PortalSpider(scrapy.Spider):
     def _slow_down(self) -> None:
         engine = self.crawler.engine
         for slot in engine.downloader.slots.values() if engine else ():
-            slot.delay = max(2 * slot.delay, 1.0)
+            slot.delay = 2 * slot.delay or 0.1
 
     def _delay_at_least(self, seconds: float) -> None:
         engine = self.crawler.engine

@@ -56,8 +56,11 @@ def ask(app: ASGIApp, path: str, method: str = "GET", **fields: str | list[str])
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with contextlib.suppress(ZeroDivisionError):  # Starlette answers an error, then raises it for the server's log
-        asyncio.run(app(scope, receive, send))
+    async def run() -> None:
+        with contextlib.suppress(ZeroDivisionError):  # Starlette answers an error, then raises it for the log
+            await app(scope, receive, send)
+
+    asyncio.run(run())
     headers = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
     assert len(dict(headers)) == len(headers), "no header twice"
     return Answer(sent[0]["status"], dict(headers), b"".join(each["body"] for each in sent[1:]))

@@ -23,7 +23,7 @@ def shown(listed: OpenList) -> list[list[tuple[str, str | None, int, str]]]:
     """Per page and section: place, day, count and the keys of the rows."""
     return [
         [
-            (s.place, s.start and f"{s.start:%d %H:%M}", s.count, " ".join(r.tender.key for r in s.records))
+            (s.place, f"{s.start:%d %H:%M}" if s.start else None, s.count, " ".join(r.tender.key for r in s.records))
             for s in page
         ]
         for page in listed.pages

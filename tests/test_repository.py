@@ -1,0 +1,576 @@
+"""What the repository keeps of readings and listings, and what it finds again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from feed_samples import READ, TENDER, WIB
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.bookkeeping import FIRST_RETRY, LONGEST_RETRY, collapsed, weigh_listing
+from aggregator.config import Config
+from aggregator.database import DatabaseError, open_database
+from aggregator.filters import Filter
+from aggregator.models import (
+    GONE,
+    Award,
+    Category,
+    Event,
+    Kind,
+    Known,
+    Milestone,
+    Money,
+    Reading,
+    Run,
+    Status,
+    Sweep,
+    Tender,
+    Verdict,
+)
+from aggregator.repository import Listed, Repository, Saved
+
+HOUR = timedelta(hours=1)
+MICROSECOND = timedelta(microseconds=1)
+WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
+
+
+def make(key: str, **fields: Any) -> Tender:
+    return replace(TENDER, key=key, **fields)
+
+
+def read(*tenders: Tender) -> list[Reading]:
+    return [Reading(tender=tender) for tender in tenders]
+
+
+def find(repository: Repository, now: datetime = READ, **values: Any) -> list[str]:
+    return [record.tender.key for record in repository.find(Filter.parse(values), now, WIB)]
+
+
+def one(repository: Repository) -> Tender:
+    (record,) = repository.find(Filter(), READ, WIB)
+    return record.tender
+
+
+def events(repository: Repository, key: str = TENDER.key) -> list[tuple[Event, ...]]:
+    return [release.events for release in repository.find_history("malangkota", Kind.TENDER, key)]
+
+
+# Saving ------------------------------------------------------------------------------------------------
+
+
+def test_a_new_tender_comes_back_whole(repository: Repository) -> None:
+    milestone = Milestone(title="Upload", starts=TENDER.published, ends=TENDER.deadline, changes=1)
+    tender = replace(TENDER, milestones=(milestone,), awards=(WINNER,), unread=frozenset({"contracts"}))
+    assert repository.save(read(tender), READ) == Saved(new=1)
+    (record,) = repository.find(Filter(), READ, WIB)
+    assert record.tender == tender
+    assert (record.first_seen, record.last_seen, record.changed) == (READ, READ, READ)
+
+
+def test_the_same_reading_again_makes_nothing_new(repository: Repository) -> None:
+    repository.save(read(TENDER), READ)
+    assert repository.save(read(TENDER), READ) == Saved()
+    assert repository.save(read(TENDER), READ + HOUR) == Saved()
+    (record,) = repository.find(Filter(), READ, WIB)
+    assert (record.first_seen, record.last_seen, record.changed) == (READ, READ + HOUR, READ)
+    assert events(repository) == [(Event.NEW,)]
+
+
+def test_a_change_is_kept_with_its_release(repository: Repository) -> None:
+    repository.save(read(TENDER), READ)
+    cheaper = replace(TENDER, value=Money(Decimal("5900000000.00")))
+    assert repository.save(read(cheaper), READ + HOUR) == Saved(changed=1)
+    first, second = repository.find_history("malangkota", Kind.TENDER, TENDER.key)
+    assert (first.seq, first.tags, first.events, first.changes) == (1, ("tender",), (Event.NEW,), ())
+    assert (second.seq, second.tags, second.events) == (2, ("tenderAmendment",), (Event.VALUE,))
+    assert [(c.field, c.old["amount"], c.new["amount"]) for c in second.changes] == [
+        ("value", "5912300000.00", "5900000000.00")
+    ]
+    (record,) = repository.find(Filter(), READ, WIB)
+    assert record.tender == cheaper
+    assert record.changed == second.time == READ + HOUR
+
+
+def test_what_is_no_content_is_kept_without_a_release(repository: Repository) -> None:
+    repository.save(read(TENDER), READ)
+    assert repository.save(read(replace(TENDER, participants=9)), READ + HOUR) == Saved()
+    (record,) = repository.find(Filter(), READ, WIB)
+    assert (record.tender.participants, record.changed) == (9, READ)
+
+
+def test_releases_of_a_run_are_a_microsecond_apart(repository: Repository) -> None:
+    repository.save(read(make("1"), make("2")), READ)
+    repository.save(read(make("3"), replace(make("1"), stage="Evaluasi")), READ)
+    found = repository.find_releases(Filter(), READ, WIB)
+    assert [release.time - READ for release, _ in found] == [3 * MICROSECOND, 2 * MICROSECOND, MICROSECOND, 0 * HOUR]
+    assert [release.seq for release, _ in found] == [4, 3, 2, 1]
+    assert find(repository, sort="changed") == ["1", "3", "2"]
+
+
+def test_a_tender_twice_in_one_batch(repository: Repository) -> None:
+    second = replace(TENDER, stage="Evaluasi", title="Jembatan")
+    assert repository.save(read(TENDER, second, second), READ) == Saved(new=1)
+    assert one(repository) == second
+    assert events(repository) == [(Event.NEW,), (Event.STAGE, Event.DETAILS)]
+    assert find(repository, q="jembatan") == [TENDER.key]
+    assert find(repository, q="drainase") == []
+
+
+def test_unread_fields_are_kept_and_first_learnt_in_silence(repository: Repository) -> None:
+    row = replace(TENDER, deadline=None, unread=frozenset({"deadline"}), incomplete=True)
+    repository.save(read(row), READ)
+    assert repository.save(read(TENDER), READ + HOUR) == Saved()
+    assert one(repository) == TENDER
+    assert repository.save(read(row), READ + 2 * HOUR) == Saved()
+    assert one(repository) == replace(TENDER, incomplete=True)
+
+
+def test_a_reading_older_than_the_kept_one_changes_nothing(repository: Repository) -> None:
+    newer = replace(TENDER, stage="Evaluasi")
+    repository.save(read(newer), READ)
+    assert repository.save(read(TENDER), READ - HOUR) == Saved()
+    assert one(repository) == newer
+
+
+def test_a_field_the_program_learns_to_read_later_re_issues_nothing(repository: Repository, config: Config) -> None:
+    repository.save(read(replace(TENDER, retender_reason="Gagal")), READ)
+    with sqlite3.connect(config.folder / "var/warta.db") as connection:  # as a program without the field kept it
+        connection.execute("UPDATE tenders SET tender = json_remove(tender, '$.retender_reason')")
+    connection.close()
+    assert "retender_reason" in one(repository).unread
+    assert repository.save(read(replace(TENDER, retender_reason="Gagal")), READ + HOUR) == Saved()
+    assert one(repository).retender_reason == "Gagal"
+
+
+def test_a_failing_batch_leaves_nothing(repository: Repository) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        repository.save(read(make("1"), make("2", title="\ud800")), READ)
+    assert find(repository) == []
+    assert repository.save(read(make("1")), READ) == Saved(new=1)
+
+
+def test_a_dry_run_counts_but_writes_nothing(repository: Repository) -> None:
+    repository.save(read(make("1"), make("2")), READ)
+    batch = read(make("1"), make("2", stage="Evaluasi"), make("3"))
+    assert repository.save(batch, READ + HOUR, dry_run=True) == Saved(new=1, changed=1)
+    assert sorted(find(repository)) == ["1", "2"]
+    assert len(repository.find_releases(Filter(), READ, WIB)) == 2
+
+
+def test_any_amount_and_time_can_be_kept(repository: Repository) -> None:
+    vast = Money(Decimal("1e30"))
+    repository.save(read(make("1", value=vast, published=datetime(9999, 12, 31, tzinfo=UTC))), READ)
+    repository.save(read(make("2", value=Money(Decimal(5), "USD"), published=datetime(1, 1, 2, tzinfo=UTC))), READ)
+    assert find(repository) == ["1", "2"]
+    assert find(repository, min_value=10**17) == ["1"]
+    assert find(repository, published_from="9999-12-31", published_to="9999-12-31") == ["1"]
+
+
+MOVES: dict[str, tuple[Any, ...]] = {
+    "stage": ("Pengumuman", "Evaluasi"),
+    "value": (None, Money(Decimal(7)), Money(Decimal(8))),
+    "awards": ((), (WINNER,)),
+    "status": (Status.ACTIVE, Status.COMPLETE, Status.CANCELLED),
+}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Tender]:
+    """A tender as it was found in one run after the other."""
+    return [
+        replace(TENDER, **{name: draw(st.sampled_from(values)) for name, values in MOVES.items()})
+        for _ in range(draw(st.integers(1, 5)))
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(histories())
+def test_every_release_comes_with_the_tender_as_it_left_it(history: list[Tender]) -> None:
+    repository = Repository(open_database("sqlite://"))
+    for number, tender in enumerate(history):
+        repository.save(read(tender), READ + number * HOUR)
+    found = repository.find_releases(Filter(), READ, WIB)[::-1]
+    states = [history[0], *(new for old, new in pairwise(history) if old != new)]
+    assert [record.tender for _, record in found] == states
+    assert [record.changed for _, record in found] == [release.time for release, _ in found]
+
+
+# Bookkeeping -------------------------------------------------------------------------------------------
+
+
+def known(repository: Repository) -> Known:
+    return repository.load_known("malangkota")[Kind.TENDER, TENDER.key]
+
+
+def test_what_the_next_visit_compares_with(repository: Repository) -> None:
+    repository.save([Reading(tender=TENDER, row=b"r1", home=GONE, schedule_read=True)], READ)
+    assert known(repository) == Known(row=b"r1", home=GONE, active=True, schedule_read=READ)
+    complete = replace(TENDER, status=Status.COMPLETE)
+    repository.save([Reading(tender=complete, home=b"h1")], READ + HOUR)
+    assert known(repository) == Known(row=b"r1", home=b"h1", active=False, schedule_read=READ)
+    assert repository.load_known("batukota") == {}
+
+
+def test_missing_pages_are_asked_for_later_and_later(repository: Repository) -> None:
+    lacking = Reading(tender=replace(TENDER, incomplete=True), missing=True)
+    waits = []
+    for number in range(10):
+        now = READ + number * HOUR
+        repository.save([lacking], now)
+        retry_at = known(repository).retry_at
+        assert retry_at is not None
+        waits.append(retry_at - now)
+    assert waits[:4] == [timedelta(0), FIRST_RETRY, 2 * FIRST_RETRY, 4 * FIRST_RETRY]
+    assert waits[-1] == LONGEST_RETRY
+    repository.save(read(TENDER), READ + 10 * HOUR)
+    assert known(repository).retry_at is None
+    repository.save([lacking], READ + 11 * HOUR)
+    assert known(repository).retry_at == READ + 11 * HOUR
+
+
+def test_a_page_that_failed_otherwise_is_asked_for_in_the_next_run(repository: Repository) -> None:
+    repository.save([Reading(tender=replace(TENDER, incomplete=True))], READ)
+    assert known(repository).retry_at == READ
+
+
+def test_a_reading_that_did_not_look_leaves_the_next_try_alone(repository: Repository) -> None:
+    repository.save([Reading(tender=replace(TENDER, incomplete=True), missing=True)], READ)
+    repository.save(read(replace(TENDER, unread=frozenset({"incomplete"}))), READ + HOUR)
+    assert one(repository).incomplete
+    assert known(repository).retry_at == READ
+
+
+def test_touching_moves_last_seen_alone(repository: Repository) -> None:
+    repository.save(read(make("1"), make("2")), READ)
+    repository.touch("malangkota", Kind.TENDER, ["1", "unknown"], READ + HOUR)
+    repository.touch("malangkota", Kind.TENDER, ["1"], READ)
+    seen = {record.tender.key: record.last_seen for record in repository.find(Filter(), READ, WIB)}
+    assert seen == {"1": READ + HOUR, "2": READ}
+
+
+# Listings ----------------------------------------------------------------------------------------------
+
+
+def list_(
+    repository: Repository, keys: Iterable[str], hours: int, year: int | None = 2026, *, complete: bool = True
+) -> Listed:
+    now = READ + hours * HOUR
+    return repository.save_listing("malangkota", Kind.TENDER, year, set(keys), now, complete=complete)
+
+
+@pytest.fixture
+def five(repository: Repository) -> Repository:
+    """Five tenders, 1 to 5, in the list of 2026."""
+    repository.save([Reading(tender=make(key), row=b"row", home=b"home") for key in "12345"], READ)
+    list_(repository, "12345", 0)
+    return repository
+
+
+def withdrawn(repository: Repository) -> list[str]:
+    return sorted(find(repository, status="withdrawn"))
+
+
+def test_a_tender_is_withdrawn_when_two_complete_lists_lack_it(five: Repository) -> None:
+    assert list_(five, "1234", 1) == Listed()
+    assert list_(five, "1234", 2) == Listed(withdrawn=1)
+    assert list_(five, "1234", 3) == Listed()
+    assert withdrawn(five) == ["5"]
+    assert events(five, "5") == [(Event.NEW,), (Event.WITHDRAWN,)]
+    assert five.load_known("malangkota")[Kind.TENDER, "5"] == Known()
+
+
+def test_a_withdrawn_tender_that_is_read_again_has_returned(five: Repository) -> None:
+    list_(five, "1234", 1)
+    list_(five, "1234", 2)
+    assert five.save(read(make("5")), READ + 3 * HOUR) == Saved(changed=1)
+    assert events(five, "5")[-1] == (Event.RETURNED,)
+    assert withdrawn(five) == []
+
+
+def test_a_withdrawn_tender_whose_status_was_never_read_is_told_too(five: Repository) -> None:
+    five.save(read(make("6", status=None, unread=frozenset({"status"}))), READ)
+    list_(five, "123456", 1)
+    list_(five, "12345", 2)
+    assert list_(five, "12345", 3) == Listed(withdrawn=1)
+    assert events(five, "6")[-1] == (Event.WITHDRAWN,)
+
+
+def test_once_more_in_the_list_and_the_count_begins_anew(five: Repository) -> None:
+    for hours, keys in enumerate(["1234", "12345", "1234", "12345"], start=1):
+        assert list_(five, keys, hours) == Listed()
+    assert withdrawn(five) == []
+
+
+def test_a_list_not_read_to_its_end_withdraws_nothing_but_shows_what_is_there(five: Repository) -> None:
+    list_(five, "1234", 1)
+    assert list_(five, "5", 2, complete=False) == Listed()
+    assert list_(five, "1234", 3) == Listed()
+    assert list_(five, "12", 4, complete=False) == Listed()
+    assert withdrawn(five) == []
+    assert list_(five, "1234", 5) == Listed(withdrawn=1)
+
+
+def test_a_list_that_collapses_is_not_believed(five: Repository) -> None:
+    list_(five, "1234", 1)
+    assert list_(five, "12", 2) == Listed(not_believed=4)
+    assert list_(five, "", 3) == Listed(not_believed=4)
+    assert withdrawn(five) == []
+    assert list_(five, "1234", 4) == Listed(withdrawn=1)
+
+
+def test_a_list_that_shrinks_by_a_third_is_believed() -> None:
+    assert not collapsed(2, 3)
+    assert not collapsed(200, 300)
+    assert collapsed(199, 300)
+    assert not collapsed(0, 0)
+
+
+def test_a_tender_in_another_list_or_on_the_home_page_is_there(five: Repository) -> None:
+    list_(five, "5", 0, year=2027)
+    list_(five, "4", 0, year=None)
+    for hours, keys in enumerate(["1234", "1234", "123", "123", "123"], start=1):
+        assert list_(five, keys, hours) == Listed()
+    assert withdrawn(five) == []
+
+
+def test_the_home_page_withdraws_none_and_forgets_at_once(five: Repository) -> None:
+    list_(five, "5", 0, year=None)
+    assert list_(five, "", 1, year=None) == Listed()
+    list_(five, "1234", 1)
+    assert list_(five, "1234", 2) == Listed(withdrawn=1)
+
+
+def test_another_kind_or_portal_is_another_list(five: Repository) -> None:
+    for hours in (1, 2):
+        now = READ + hours * HOUR
+        five.save_listing("batukota", Kind.TENDER, 2026, set(), now, complete=True)
+        five.save_listing("malangkota", Kind.NON_TENDER, 2026, set(), now, complete=True)
+    assert withdrawn(five) == []
+
+
+def test_a_listing_that_is_not_newer_is_left_out(five: Repository) -> None:
+    list_(five, "1234", 1)
+    assert list_(five, "1234", 1) == Listed()
+    assert list_(five, "1234", -1) == Listed()
+    assert withdrawn(five) == []
+
+
+def test_a_dry_run_of_a_listing_counts_but_writes_nothing(five: Repository) -> None:
+    list_(five, "1234", 1)
+    listed = five.save_listing(
+        "malangkota", Kind.TENDER, 2026, set("1234"), READ + 2 * HOUR, complete=True, dry_run=True
+    )
+    assert listed == Listed(withdrawn=1)
+    assert withdrawn(five) == []
+
+
+def test_many_may_vanish_at_once(repository: Repository) -> None:
+    keys = [str(number) for number in range(3000)]
+    repository.save(read(*(make(key) for key in keys)), READ)
+    for hours, left in enumerate([keys, keys[:2000], keys[:2000]]):
+        listed = list_(repository, left, hours)
+    assert listed == Listed(withdrawn=1000)
+    assert repository.count(Filter.parse({"status": "withdrawn"}), READ, WIB) == 1000
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 1)), st.sets(st.sampled_from("abcdefgh")))
+def test_weighing_sorts_every_key_once(missed: dict[str, int], keys: set[str]) -> None:
+    weighed = weigh_listing(missed, keys, complete=True, patience=2)
+    assert weighed.added == keys - missed.keys()
+    assert weighed.missed | weighed.gone == missed.keys() - keys
+    assert not weighed.missed & weighed.gone
+    assert weighed.gone == {key for key in missed.keys() - keys if missed[key] == 1}
+
+
+# Finding -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def varied(repository: Repository) -> Repository:
+    """Four tenders that differ in everything a filter looks at."""
+    day = datetime(2026, 11, 20, tzinfo=WIB)
+    repository.save(
+        read(
+            make("a", published=day, deadline=day + timedelta(days=5), value=Money(Decimal("100.50"))),
+            make(
+                "b",
+                kind=Kind.NON_TENDER,
+                title="Pengadaan alat tulis kantor",
+                buyer="Kab. Malang",
+                procuring_entity="Dinas Kesehatan",
+                category=Category.GOODS,
+                status=Status.COMPLETE,
+                published=day + timedelta(days=1),
+                deadline=None,
+                registration_deadline=day + timedelta(days=3),
+                value=None,
+                budget=Money(Decimal(200)),
+                fiscal_years=(2025, 2026),
+                locations=("Kel. Cisadea 100% - Malang (Kota)",),
+                retender=True,
+            ),
+            make("c", published=None, deadline=None, value=None, budget=None, title="Jembatan Sukun"),
+        ),
+        READ,
+    )
+    repository.save(read(replace(TENDER, portal="batukota", key="d", published=day)), READ + HOUR)
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({}, "cbda"),
+        ({"portal": "MalangKota"}, "cba"),
+        ({"portal": ["malangkota", "batukota"]}, "cbda"),
+        ({"portal": "malangkota", "kind": "tender", "key": "a"}, "a"),
+        ({"kind": "non_tender"}, "b"),
+        ({"category": ["goods", "works"], "status": "active"}, "cda"),
+        ({"buyer": "kab. malang"}, "b"),
+        ({"buyer": "malang"}, ""),
+        ({"procuring_entity": ["DINAS KESEHATAN", "dpuprpkp"]}, "cbda"),
+        ({"location": "CISADEA"}, "b"),
+        ({"location": "100%"}, "b"),
+        ({"location": "c%a"}, ""),
+        ({"min_value": "100.5"}, "bda"),
+        ({"min_value": "100.51", "max_value": 200}, "b"),
+        ({"max_value": 200}, "ba"),
+        ({"year": 2025}, "b"),
+        ({"year": [2025, 2026]}, "cbda"),
+        ({"retender": "true"}, "b"),
+        ({"retender": "false"}, "cda"),
+        ({"published_from": "2026-11-21"}, "cb"),
+        ({"published_to": "2026-11-20"}, "da"),
+        ({"published_from": "2026-11-20T00:00:01"}, "cb"),
+        ({"deadline_from": "+0d"}, "da"),
+        ({"deadline_to": "2026-11-25"}, "ba"),
+        ({"sort": "deadline"}, "badc"),
+        ({"sort": "value"}, "dbac"),
+        ({"sort": "changed"}, "dcba"),
+        ({"changed_since": (READ + HOUR).isoformat()}, "d"),
+        ({"limit": 2}, "cb"),
+        ({"q": "drainase"}, "da"),
+        ({"q": "drainase", "portal": "malangkota"}, "a"),
+        ({"q": "drainase OR tulis", "sort": "deadline"}, "bad"),
+        ({"q": "-drainase", "limit": 1}, "c"),
+        ({"q": "***"}, ""),
+    ],
+    ids=json.dumps,
+)
+def test_what_a_filter_finds(varied: Repository, values: dict[str, Any], keys: str) -> None:
+    assert "".join(find(varied, **values)) == keys
+    wanted = Filter.parse({key: value for key, value in values.items() if key not in {"limit", "sort"}})
+    if "limit" not in values:
+        assert varied.count(wanted, READ, WIB) == len(keys)
+
+
+def test_finding_streams_and_lets_others_write(varied: Repository) -> None:
+    found = varied.find(Filter(), READ, WIB)
+    first = next(found)
+    varied.save(read(make("e")), READ + 2 * HOUR)
+    assert [first.tender.key, *(record.tender.key for record in found)] == ["c", "b", "d", "a"]
+
+
+def test_the_newest_releases_of_what_a_filter_finds(varied: Repository) -> None:
+    varied.save(
+        read(make("c", published=None, deadline=None, value=None, budget=None, awards=(WINNER,))), READ + 2 * HOUR
+    )
+
+    def keys(only: frozenset[Event] = frozenset(), limit: int = 100, **values: Any) -> list[str]:
+        found = varied.find_releases(Filter.parse(values), READ, WIB, only, limit)
+        return [release.key for release, _ in found]
+
+    assert keys() == ["c", "d", "c", "b", "a"]
+    assert keys(limit=2) == ["c", "d"]
+    assert keys(frozenset({Event.AWARD, Event.CONTRACT})) == ["c"]
+    assert keys(frozenset({Event.NEW}), portal="malangkota") == ["c", "b", "a"]
+    assert keys(q="sukun") == []
+    assert keys(q="tulis") == ["b"]
+    assert keys(key="c") == ["c", "c"]
+    assert keys(category="goods") == ["b"]
+
+
+def test_names_are_counted_whatever_their_case(repository: Repository) -> None:
+    names = ["DINAS KESEHATAN", "Dinas Kesehatan", "DISKOMINFO", None]
+    repository.save(read(*(make(str(n), procuring_entity=name) for n, name in enumerate(names))), READ)
+    assert repository.find_names("procuring_entity") == [("Dinas Kesehatan", 2), ("DISKOMINFO", 1)]
+    assert repository.find_names("buyer") == [("Kota Malang", 4)]
+
+
+def test_a_database_that_cannot_be_written_is_told(repository: Repository, config: Config) -> None:
+    repository.save(read(TENDER), READ)
+    with sqlite3.connect(config.folder / "var/warta.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON releases BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    connection.close()
+    with pytest.raises(DatabaseError, match="has no room left on its disk"):
+        repository.save(read(make("1")), READ)
+    assert find(repository) == [TENDER.key]
+
+
+# Runs --------------------------------------------------------------------------------------------------
+
+
+def save_runs(repository: Repository, portal: str, verdicts: str, sweep: Sweep = Sweep.OPEN) -> None:
+    """Runs an hour apart: o for ok, p partial, f failed, b blocked."""
+    for hours, letter in enumerate(verdicts):
+        verdict = next(v for v in Verdict if v.startswith(letter))
+        started = READ + hours * HOUR
+        reasons = () if verdict is Verdict.OK else (f"errors: {letter} {hours}",)
+        repository.save_run(
+            Run(
+                portal=portal,
+                sweep=sweep,
+                started=started,
+                finished=started + timedelta(seconds=30),
+                verdict=verdict,
+                reasons=reasons,
+                requests=7,
+                seen=hours,
+            )
+        )
+
+
+def test_runs_come_back_newest_first(repository: Repository) -> None:
+    save_runs(repository, "malangkota", "opf")
+    save_runs(repository, "batukota", "o")
+    assert [run.portal for run in repository.find_runs()] == ["batukota"] + 3 * ["malangkota"]
+    (run,) = repository.find_runs("malangkota", limit=1)
+    assert run.verdict is Verdict.FAILED
+    assert run.reasons == ("errors: f 2",)
+    assert (run.started, run.requests, run.seen) == (READ + 2 * HOUR, 7, 2)
+
+
+def test_the_last_runs_of_each_portal(repository: Repository) -> None:
+    save_runs(repository, "malangkota", "opf", Sweep.FULL)
+    save_runs(repository, "malangkota", "oob", Sweep.OPEN)
+    save_runs(repository, "batukota", "f")
+    found = repository.find_last_runs()
+    malang = found["malangkota"]
+    assert malang.full is not None
+    assert malang.good is not None
+    assert (malang.last.verdict, malang.good.sweep, malang.full.verdict) == (
+        Verdict.BLOCKED,
+        Sweep.OPEN,
+        Verdict.PARTIAL,
+    )
+    assert (found["batukota"].good, found["batukota"].full) == (None, None)
+    assert set(found) == {"malangkota", "batukota"}
+
+
+def test_verdicts_that_turned(repository: Repository) -> None:
+    save_runs(repository, "malangkota", "oopffbpo")
+    save_runs(repository, "batukota", "fo")
+    turns = [(run.portal[0], run.verdict[0], (run.started - READ) // HOUR) for run in repository.find_verdict_turns()]
+    assert turns == [("b", "o", 1), ("b", "f", 0), ("m", "p", 6), ("m", "f", 3)]
+    assert len(repository.find_verdict_turns(limit=1)) == 1
