@@ -1,7 +1,7 @@
 """The command line: one short function a verb. The only place that knows spiders, aggregator and feeds.
 
-Standard output holds results only; progress, log lines and mistakes go to standard error. Rooms are imported
-inside the verbs that need them, so that `warta --help` does not wait for Scrapy.
+Standard output holds results only; progress, log lines and mistakes go to standard error. What is slow to import is
+imported inside the verbs that need it, so that `warta --help` waits for neither Scrapy nor SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -30,20 +29,17 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from aggregator.config import Config, ConfigError, Crawl, Portal, load_config, parse_config
-from aggregator.database import DatabaseError, open_database
 from aggregator.filters import Filter, FilterError
-from aggregator.health import tell_health
 from aggregator.models import Run, Sweep, Verdict
-from aggregator.repository import Repository
-from aggregator.runs import Tally, find_due, find_next
 from aggregator.starter import render_starter
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from aggregator.repository import Repository
+    from aggregator.runs import Tally
     from spiders.crawl import Order
 
-MISTAKE = 2  # exit code of bad usage and bad configuration
 BAD = {Verdict.FAILED, Verdict.BLOCKED}
 DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago, then today, so that there is news
 
@@ -66,10 +62,6 @@ class UsageMistake(ValueError):
     """Something the user can mend: the message says what is wrong and how to say it right."""
 
 
-class ExportFormat(StrEnum):
-    JSONL = "jsonl"
-
-
 PortalIds = Annotated[
     list[str] | None, typer.Argument(metavar="PORTAL", help="Ids from warta.toml. None: all that are enabled.")
 ]
@@ -80,10 +72,14 @@ def main() -> None:
     """Runs the command line. What the user can mend ends in one clear line and exit code 2, never in a traceback."""
     try:
         app(prog_name="warta")
-    except (ConfigError, DatabaseError, UsageMistake) as mistake:
-        for line in str(mistake).splitlines():
+    except Exception as error:
+        from aggregator.database import DatabaseError
+
+        if not isinstance(error, ConfigError | DatabaseError | UsageMistake | OSError):
+            raise
+        for line in str(error).splitlines():
             err.print(f"warta: {line}")
-        sys.exit(MISTAKE)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -200,6 +196,7 @@ def run(
 
     [dim]*/5 * * * *  cd /srv/warta && warta run --due[/]
     """
+    from aggregator.runs import find_due, find_next
     from feeds.publish import publish as publish_tree
     from spiders.crawl import Order
 
@@ -269,7 +266,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Parses the raw archive again, after a parser was mended. Asks no portal for anything. Exit codes as crawl."""
-    from spiders.crawl import replay as replay_portals
+    from spiders.replay import replay as replay_portals
 
     config = load_config(context.obj)
     start = since.replace(tzinfo=ZoneInfo(config.publisher.timezone)) if since else None
@@ -322,7 +319,7 @@ def _with_filter_options(verb: F) -> F:
 @_with_filter_options
 def export(
     context: typer.Context,
-    form: Annotated[ExportFormat, typer.Option("--format", help="jsonl: one JSON object a line.")],
+    form: Annotated[Literal["jsonl"], typer.Option("--format", help="jsonl: one JSON object a line.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of standard output.")
     ] = None,
@@ -387,6 +384,9 @@ def demo(
 
 
 def _open(config: Config) -> Repository:
+    from aggregator.database import open_database
+    from aggregator.repository import Repository
+
     return Repository(open_database(config.database_url))
 
 
@@ -432,7 +432,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise UsageMistake(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port") from error
+        raise UsageMistake(
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port"
+        ) from error
 
 
 def _serve(application: Starlette, listener: socket.socket) -> None:
@@ -441,7 +443,8 @@ def _serve(application: Starlette, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     err.print(f"Open http://{host}:{port}/ (Ctrl-C ends it)")
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, server_header=False))
-    server.run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has ended well
+        server.run(sockets=[listener])
 
 
 def _print_json(value: object) -> None:
@@ -510,6 +513,10 @@ def _print_runs(runs: Sequence[Run]) -> None:
 
 
 def _read_health(config: Config) -> dict[str, Any]:
+    from aggregator.database import open_database
+    from aggregator.health import tell_health
+    from aggregator.repository import Repository
+
     engine = open_database(config.database_url)
     repository, now = Repository(engine), datetime.now(UTC)
     tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone))

@@ -36,7 +36,9 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One answer in the archive. ``run`` is the time of the run that asked; hashes are SHA-256 of the bodies.
+    """One answer in the archive. ``run`` is the time of the run that asked, ``asked`` what it was to read.
+
+    Hashes are SHA-256 of the bodies.
 
     It stands in ``segment`` from ``start`` to ``stop``, its body from ``frame`` on; ``frame`` equals ``stop``
     where an earlier snapshot holds the same body.
@@ -44,6 +46,7 @@ class Snapshot:
 
     portal: str
     run: datetime
+    asked: str
     method: str
     url: str
     request_hash: bytes
@@ -74,9 +77,14 @@ class Archive:
         self.folder = folder
         self.index = index
 
-    def open_run(self, portal: str, run: datetime, clock: Callable[[], datetime] | None = None) -> RunArchive:
-        """Where the run of time ``run`` keeps its answers; a context manager. ``clock`` tells the time in UTC."""
-        return RunArchive(self, portal, run, clock or _utc_now)
+    def open_run(
+        self, portal: str, run: datetime, asked: str = "", clock: Callable[[], datetime] | None = None
+    ) -> RunArchive:
+        """Where the run of time ``run`` keeps its answers; a context manager. ``clock`` tells the time in UTC.
+
+        ``asked`` is what the run was to read, in the words of whoever will replay it.
+        """
+        return RunArchive(self, portal, run, asked, clock or _utc_now)
 
     def read(self, snapshot: Snapshot) -> bytes:
         """The body of an answer. Raises ArchiveError when its segment is missing or damaged."""
@@ -107,10 +115,11 @@ class Archive:
 class RunArchive:
     """The answers that one run adds."""
 
-    def __init__(self, archive: Archive, portal: str, run: datetime, clock: Callable[[], datetime]) -> None:
+    def __init__(self, archive: Archive, portal: str, run: datetime, asked: str, clock: Callable[[], datetime]) -> None:
         self._archive = archive
         self._portal = portal
         self._run = run
+        self._asked = asked
         self._clock = clock
         self._segment: Segment | None = None
         self._waiting: list[Snapshot] = []
@@ -123,6 +132,7 @@ class RunArchive:
         head = {
             "portal": self._portal,
             "run": self._run.isoformat(),
+            "asked": self._asked,
             "method": request.method,
             "url": request.url,
             "request": hash_body(request.body).hex(),
@@ -267,6 +277,7 @@ def _parse_head(description: bytes, segment: str, start: int, frame: int) -> Sna
     return Snapshot(
         portal=head["portal"],
         run=datetime.fromisoformat(head["run"]),
+        asked=head["asked"],
         method=head["method"],
         url=head["url"],
         request_hash=bytes.fromhex(head["request"]),

@@ -54,6 +54,16 @@ class Batch:
             self._rewrite(row, stored, merge(stored, seen))
         self._touch(row, reading)
 
+    def correct(self, seen: Tender) -> bool:
+        """Puts a kept tender right that was read wrong: recorded, but no news. False where nothing is wrong."""
+        row = self.rows.get(seen.identity)
+        if row is None:
+            return False
+        stored = parse_tender(row["tender"], row["unread"])
+        before = self.changed
+        self._rewrite(row, stored, merge(stored, seen), told=False)
+        return self.changed > before
+
     def withdraw(self, identity: Identity) -> bool:
         """Marks a kept tender as gone from its portal, and forgets its fingerprints so that it is read on return."""
         row = self.rows.get(identity)
@@ -90,7 +100,7 @@ class Batch:
         self._release(row, compare(None, seen, self.time))
         self._touch(row, reading)
 
-    def _rewrite(self, row: Row, stored: Tender, merged: Tender) -> None:
+    def _rewrite(self, row: Row, stored: Tender, merged: Tender, *, told: bool = True) -> None:
         text = render_tender(merged)
         if text == row["tender"] and render_unread(merged) == row["unread"]:
             return
@@ -105,7 +115,7 @@ class Batch:
         if release is not None:
             row["changed"] = self.time
             self.changed += merged.identity not in self.new
-            self._release(row, release)
+            self._release(row, release if told else replace(release, events=()))
 
     def _release(self, row: Row, release: Release | None) -> None:
         if release is not None:

@@ -42,11 +42,15 @@ def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
 def select_releases(
     columns: list[Any], wanted: Filter, events: frozenset[Event], now: datetime, zone: ZoneInfo
 ) -> sa.Select[Any]:
-    """``columns`` of the releases that tell one of ``events`` (any, if none is named), newest first."""
+    """``columns`` of the releases that tell one of ``events`` (any, if none is named), newest first.
+
+    A release without events (a correction by replay) tells a reader nothing and is left out.
+    """
     tender_id: sa.ColumnElement[int] = releases.c.tender_id
     if not (wanted.key or wanted.q or wanted.buyer or wanted.procuring_entity):
         tender_id = tender_id + 0  # few tenders are ruled out: releases lead, newest first, not their index by tender
     statement = select_tenders(columns, wanted, now, zone).join(releases, tender_id == tenders.c.id)
+    statement = statement.where(releases.c.events != "")
     if events:
         statement = statement.where(sa.or_(*(releases.c.events.contains(f" {event} ") for event in sorted(events))))
     return statement.order_by(releases.c.seq.desc())

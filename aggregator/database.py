@@ -174,6 +174,7 @@ snapshots = sa.Table(
     _id("id"),
     sa.Column("portal", sa.String, nullable=False),
     sa.Column("run", Instant, nullable=False),
+    sa.Column("asked", sa.String, nullable=False),
     sa.Column("method", sa.String, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),

@@ -374,8 +374,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One finished crawl of one portal. ``requests`` counts every request sent, robots.txt and retries too;
-    ``errors`` those that failed after retries; the other counts are tenders."""
+    """One finished crawl of one portal.
+
+    ``requests`` counts every request sent, robots.txt and retries too; ``errors`` those that failed after
+    retries; the other counts are tenders.
+    """
 
     portal: str
     sweep: Sweep

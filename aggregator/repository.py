@@ -18,7 +18,7 @@ from aggregator.changes import rewind
 from aggregator.conditions import order, select_releases, select_tenders
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Tender, Verdict
 from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
 from aggregator.saving import (
     CHUNK,
@@ -138,6 +138,17 @@ class Repository:
                 if complete:
                     write_listing(connection, place, len(keys), now, known=kept is not None)
         return Listed(withdrawn=withdrawn)
+
+    def correct(self, found: Sequence[Tender], now: datetime) -> int:
+        """Puts right what the archive, read again, tells otherwise than what is kept; how many were wrong.
+
+        Each correction is a release without events, so that followers learn of it and readers are not told news.
+        """
+        with writing(self._engine) as connection:
+            batch = start_batch(connection, {tender.identity for tender in found}, now)
+            wrong = sum(batch.correct(tender) for tender in found)
+            write_batch(connection, batch)
+        return wrong
 
     def save_run(self, run: Run) -> None:
         with writing(self._engine) as connection:

@@ -15,7 +15,7 @@ from typing import Self
 from urllib.parse import quote
 
 from aggregator.config import Portal
-from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict
+from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict, Visit
 from aggregator.repository import LastRuns
 
 TOLD_IN_FULL = 10  # problems of one code that a run's reasons name; of the others it tells the number
@@ -64,17 +64,15 @@ class Tally:
         self.withdrawn += withdrawn
         self._changed()
 
-    def finish(
-        self, portal: str, sweep: Sweep, started: datetime, finished: datetime, requests: int, finish_reason: str
-    ) -> Run:
-        """The run with its verdict; ``finish_reason`` is Scrapy's."""
+    def finish(self, visit: Visit, finished: datetime, requests: int, finish_reason: str) -> Run:
+        """The run that ``visit`` asked for, with its verdict; ``finish_reason`` is Scrapy's."""
         if finish_reason != "finished":
             self.report(Problem("errors", f"the run broke off: {finish_reason}"))
         codes = {*(problem.code for problem in self.problems), *self.untold}
         return Run(
-            portal=portal,
-            sweep=sweep,
-            started=started,
+            portal=visit.portal,
+            sweep=visit.sweep,
+            started=visit.now,
             finished=finished,
             verdict=decide_verdict(codes, requests, self.errors),
             reasons=self._reasons(requests),

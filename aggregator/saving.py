@@ -14,7 +14,7 @@ from aggregator.bookkeeping import Batch, Identity, Row, Weighed
 from aggregator.database import listed, listings, releases, tender_text, tenders
 from aggregator.models import Kind, Status
 
-CHUNK = 500  # values in one IN (…), rows in one fetch
+CHUNK = 500  # values in one IN (…), rows in one fetch or insert
 
 Place = tuple[str, Kind, int]  # which listing: portal, kind, year
 
@@ -32,7 +32,7 @@ _TOUCHED = ("last_seen", "last_read", "row", "home", "schedule_read", "retry_at"
 
 
 def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
-    """``values`` in lists that one IN (…) takes."""
+    """``values`` in lists short enough for one statement."""
     every = list(values)
     for start in range(0, len(every), CHUNK):
         yield every[start : start + CHUNK]
@@ -108,21 +108,18 @@ def find_strays(connection: Connection, place: Place) -> set[str]:
 
 def write_members(connection: Connection, place: Place, weighed: Weighed, strays: Set[str]) -> None:
     portal, kind, year = place
-    rows = [
-        {"portal": portal, "kind": kind, "year": year, "key": key, "missed": missed}
-        for missed, keys in ((0, weighed.added), (1, strays - weighed.added))
-        for key in sorted(keys)
-    ]
-    if rows:
-        connection.execute(sa.insert(listed), rows)
+    for missed, keys in ((0, weighed.added), (1, strays - weighed.added)):
+        row = {"portal": portal, "kind": kind, "year": year, "missed": missed}
+        for chunk in chunks(sorted(keys)):
+            connection.execute(sa.insert(listed), [{**row, "key": key} for key in chunk])
     here = sa.and_(at(listed, place), listed.c.key == sa.bindparam("member"))
-    for statement, keys in (
+    for statement, members in (
         (sa.delete(listed).where(here), weighed.gone),
         (sa.update(listed).where(here).values(missed=0), weighed.back),
         (sa.update(listed).where(here).values(missed=listed.c.missed + 1), weighed.missed),
     ):
-        if keys:
-            connection.execute(statement, [{"member": key} for key in keys])
+        if members:
+            connection.execute(statement, [{"member": key} for key in members])
 
 
 def write_listing(connection: Connection, place: Place, size: int, now: datetime, *, known: bool) -> None:

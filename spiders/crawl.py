@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.settings import Settings
@@ -21,7 +22,7 @@ from scrapy.utils.reactor import install_reactor, is_reactor_installed
 import spiders.settings
 from aggregator.archive import Archive
 from aggregator.config import Config, ConfigError, Portal
-from aggregator.models import Kind, Problem, Run, Sweep, Visit
+from aggregator.models import Kind, Known, Problem, Run, Sweep, Visit
 from aggregator.repository import Repository
 from aggregator.runs import HostBusy, HostLease, Tally
 
@@ -41,6 +42,16 @@ class Order:
     years: tuple[int, ...] = ()
     limit: int | None = None
     dry_run: bool = False
+
+    def as_text(self) -> str:
+        """What replay has to know of a run: sweep, kinds, years and limit, as JSON."""
+        return json.dumps([self.sweep, self.kinds, self.years, self.limit])
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The inverse of ``as_text``. ValueError on anything else."""
+        sweep, kinds, years, limit = json.loads(text)
+        return cls(sweep=Sweep(sweep), kinds=tuple(Kind(kind) for kind in kinds), years=tuple(years), limit=limit)
 
 
 def crawl(
@@ -86,6 +97,19 @@ def make_settings(config: Config, portal: Portal) -> Settings:
     settings.set("DOWNLOAD_DELAY", find_delay(config, portal))
     settings.set("WARTA_PORTAL", portal)
     return settings
+
+
+def make_visit(portal: Portal, order: Order, now: datetime, known: Mapping[tuple[Kind, str], Known]) -> Visit:
+    """The assignment of one run of time ``now``."""
+    return Visit(
+        portal=portal.id,
+        now=now,
+        sweep=order.sweep,
+        kinds=order.kinds or portal.kinds,
+        years=order.years or portal.fiscal_years(now),
+        limit=order.limit,
+        known=known,
+    )
 
 
 def find_delay(config: Config, portal: Portal) -> float:
@@ -149,22 +173,27 @@ class _Crawl:
             return self._refuse(portal, Problem("errors", "stopped before it began"))
         started = self._time()
         tally = Tally()
+        visit = make_visit(portal, self.order, started, self.repository.load_known(portal.id))
         crawler = Crawler(self._runner.spider_loader.load(portal.family), make_settings(self.config, portal))
         with ExitStack() as stack:
             archive = Archive(self.config.archive_folder, self.repository)
             # Set one by one on the crawler: it takes a deep copy of the settings it is made with.
             for name, value in {
-                "WARTA_VISIT": self._visit(portal, started),
+                "WARTA_VISIT": visit,
                 "WARTA_TALLY": tally,
                 "WARTA_REPOSITORY": self.repository,
                 "WARTA_DRY_RUN": self.order.dry_run,
                 "WARTA_ARCHIVE": None
                 if self.order.dry_run
-                else stack.enter_context(archive.open_run(portal.id, started)),
+                else stack.enter_context(archive.open_run(portal.id, started, self.order.as_text())),
             }.items():
                 crawler.settings.set(name, value)
             requests, reason = await self._run_spider(portal, crawler, tally)
-        return self._finish(portal, started, tally, requests, reason)
+        run = tally.finish(visit, self._time(), requests, reason)
+        if not self.order.dry_run:
+            self.repository.save_run(run)
+        logger.info("%s", " ".join(f"{key}={value}" for key, value in run.as_dict().items()))
+        return run
 
     async def _run_spider(self, portal: Portal, crawler: Crawler, tally: Tally) -> tuple[int, str]:
         """The spider's run; the number of requests it sent and Scrapy's finish reason."""
@@ -173,7 +202,7 @@ class _Crawl:
         self.crawlers.add(crawler)
         try:
             await self._runner.crawl(crawler)
-        except Exception as error:  # noqa: BLE001  one portal's failure never stops another's; it is told
+        except Exception as error:
             logger.exception("%s: the run broke off", portal.id)
             tally.report(Problem("errors", f"the run broke off: {type(error).__name__}: {error}"))
         finally:
@@ -181,30 +210,12 @@ class _Crawl:
         stats = crawler.stats.get_stats() if crawler.stats else {}
         return stats.get("downloader/request_count", 0), stats.get("finish_reason", "broke off")
 
-    def _visit(self, portal: Portal, started: datetime) -> Visit:
-        return Visit(
-            portal=portal.id,
-            now=started,
-            sweep=self.order.sweep,
-            kinds=self.order.kinds or portal.kinds,
-            years=self.order.years or portal.fiscal_years(started),
-            limit=self.order.limit,
-            known=self.repository.load_known(portal.id),
-        )
-
     def _refuse(self, portal: Portal, problem: Problem) -> Run:
         """A run that never began. Of a busy host it is not kept: the run that holds the host tells how it went."""
         tally = Tally()
         tally.report(problem)
         now = self._time()
-        return tally.finish(portal.id, self.order.sweep, now, now, 0, "finished")
-
-    def _finish(self, portal: Portal, started: datetime, tally: Tally, requests: int, reason: str) -> Run:
-        run = tally.finish(portal.id, self.order.sweep, started, self._time(), requests, reason)
-        if not self.order.dry_run:
-            self.repository.save_run(run)
-        logger.info("%s", " ".join(f"{key}={value}" for key, value in run.as_dict().items()))
-        return run
+        return tally.finish(make_visit(portal, self.order, now, {}), now, 0, "finished")
 
 
 class _Signals:

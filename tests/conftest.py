@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aggregator.config import DATABASE_URL, Config, load_config
+from aggregator.config import DATABASE_URL, Config, load_config, parse_config
 from aggregator.database import open_database
 from aggregator.repository import Repository
+from demo.server import serve
+from demo.spse import Portal as StandIn
+from demo.world import World
+from tests.road import NOW, Road
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,3 +67,25 @@ def need(program: str) -> str:
     if path is None:
         pytest.skip(f"{program} is not installed")
     return path
+
+
+@pytest.fixture
+def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Road]]:
+    """Makes roads from numbers of packages of each kind; their servers end with the test."""
+    monkeypatch.delenv(DATABASE_URL, raising=False)
+    with ExitStack() as servers:
+
+        def make(**world: Any) -> Road:
+            sizes = {"tenders": 12, "non_tenders": 12, "recorded": 6, "self_managed": 4, "emergencies": 2} | world
+            made = World(NOW, **sizes)
+            server = servers.enter_context(serve([StandIn(made)], 0, crawl_delay=None))
+            text = CONFIG.replace("https://spse.example.go.id/malangkota", f"{server.url}/malangkota")
+            config = parse_config(text, tmp_path / "warta.toml")
+            return Road(made, server, config, Repository(open_database(config.database_url)))
+
+        yield make
+
+
+@pytest.fixture
+def road(make_road: Callable[..., Road]) -> Road:
+    return make_road()

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import icalendar
-from feed_samples import CONFIG, PORTAL, PUBLISHER, READ, TENDER, hostile_entries, make_entries, make_record
 from hypothesis import given, settings
 
 from aggregator.models import Status
 from feeds.calendar import render_calendar
 from feeds.definitions import make_channel, shipped_feeds
 from feeds.entries import Entry, tender_entry
+from tests.feed_samples import CONFIG, PORTAL, PUBLISHER, READ, TENDER, hostile_entries, make_entries, make_record
 
 
 def render(entries: list[Entry]) -> bytes:

@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from feed_samples import READ, TENDER, WIB
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.changes import CONTENT, compare, merge, rewind
 from aggregator.models import Award, Category, Contract, Document, Event, Kind, Method, Milestone, Money, Status, Tender
+from tests.feed_samples import READ, TENDER, WIB
 
 WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
 SIGNED = Contract(supplier="CV Karya Maju", amount=Money(Decimal("5490000000.00")))

@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from feed_samples import CONFIG, READ, hostile_texts, make_config, make_entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from aggregator.config import ConfigError
 from aggregator.filters import Filter, Moment
 from aggregator.models import Category, Event, Kind, Method, Status
 from feeds.definitions import Feed, Format, Group, make_channel, shipped_feeds
+from tests.feed_samples import CONFIG, READ, hostile_texts, make_config, make_entries
 
 GENERAL = ["semua", "perubahan", "tenggat", "pemenang", "batal-ulang", "rup", "berita", "status"]
 OWN = """

@@ -8,7 +8,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from feed_samples import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
+from feeds.calendar import render_calendar
+from feeds.definitions import make_channel, shipped_feeds
+from feeds.entries import Entry, Topic, fit_entries, release_entry, run_entry, tender_entry
+from feeds.jsonfeed import render_json
+from feeds.rss_atom import render_atom, render_rss
+from tests.feed_samples import (
     CONFIG,
     PORTAL,
     PUBLISHER,
@@ -20,15 +29,6 @@ from feed_samples import (
     make_record,
     make_release,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
-from feeds.calendar import render_calendar
-from feeds.definitions import make_channel, shipped_feeds
-from feeds.entries import Entry, Topic, fit_entries, release_entry, run_entry, tender_entry
-from feeds.jsonfeed import render_json
-from feeds.rss_atom import render_atom, render_rss
 
 DEADLINE_MOVE: dict[str, Any] = {"deadline": ("2026-11-27T14:00:00+07:00", "2026-12-03T14:00:00+07:00")}
 ALLOWED = {"p", "dl", "dt", "dd", "ul", "li", "a"}

@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from feed_samples import READ, TENDER, make_record
-
 from aggregator.export import ReadingExporter, export_jsonl
 from aggregator.models import Kind, Listing, Money, Reading
+from tests.feed_samples import READ, TENDER, make_record
 
 KEYS = [
     *("portal", "kind", "key", "title", "description", "buyer", "procuring_entity", "category", "category_detail"),

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from feed_samples import TENDER, WIB, make_release
 
 from aggregator.models import Award, Contract, Event, Kind, Milestone, Money, Status, Tender
 from feeds.headlines import News, tell_release
 from feeds.wording import NBSP, Wording
+from tests.feed_samples import TENDER, WIB, make_release
 
 OLD, NEW = "2026-11-27T14:00:00+07:00", "2026-12-03T14:00:00+07:00"
 

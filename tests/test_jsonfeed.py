@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from feed_samples import CONFIG, TENDER, hostile_entries, make_config, make_entries
 from hypothesis import given, settings
 
 from aggregator.config import Config
 from feeds.definitions import make_channel, shipped_feeds
 from feeds.entries import Entry
 from feeds.jsonfeed import render_json
+from tests.feed_samples import CONFIG, TENDER, hostile_entries, make_config, make_entries
 
 
 def render(entries: list[Entry], config: Config = CONFIG) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from feed_samples import CONFIG, make_config, make_entries
 from lxml import etree
 
 from feeds.definitions import make_channel, shipped_feeds
 from feeds.opml import make_title, render_opml
+from tests.feed_samples import CONFIG, make_config, make_entries
 
 
 def test_the_list() -> None:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from feed_samples import READ, TENDER, WIB
 from scrapy import Spider
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.settings import Settings
@@ -23,6 +22,7 @@ from aggregator.pipeline import Intake
 from aggregator.repository import Repository, Saved
 from aggregator.runs import Tally
 from spiders.crawl import run_in_reactor
+from tests.feed_samples import READ, TENDER, WIB
 
 HOUR = timedelta(hours=1)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
-from feed_samples import READ, TENDER, WIB
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +39,9 @@ from aggregator.models import (
     Verdict,
 )
 from aggregator.repository import Listed, Repository, Saved
+from tests.feed_samples import READ, TENDER, WIB
 
+ROOT = Path(__file__).parents[1]
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
 WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
@@ -204,6 +208,39 @@ def test_every_release_comes_with_the_tender_as_it_left_it(history: list[Tender]
     assert [record.changed for _, record in found] == [release.time for release, _ in found]
 
 
+def test_a_correction_is_recorded_but_no_news(repository: Repository) -> None:
+    repository.save(read(TENDER), READ)
+    right = replace(TENDER, title="Rehabilitasi Saluran")
+    assert repository.correct([TENDER, right, make("unknown")], READ + HOUR) == 1
+    assert one(repository) == right
+    assert events(repository) == [(Event.NEW,), ()]
+    assert [release.events for release, _ in repository.find_releases(Filter(), READ, WIB)] == [(Event.NEW,)]
+    assert find(repository, q="drainase") == []
+
+
+def test_a_killed_writer_leaves_whole_batches(repository: Repository, config: Config) -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from test_repository import *\n"
+        "repository = Repository(open_database(sys.argv[1]))\n"
+        "for number in range(10_000):\n"
+        "    repository.save(read(*(make(f'{number}-{n}') for n in range(50))), READ)\n"
+        "    print(number, flush=True)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, config.database_url], cwd=ROOT, stdout=subprocess.PIPE)
+    with writer:
+        assert writer.stdout is not None
+        for _ in range(3):
+            assert writer.stdout.readline()
+        writer.kill()
+    kept = repository.count(Filter(), READ, WIB)
+    assert kept >= 150
+    assert kept % 50 == 0
+    assert repository.count(Filter.parse({"q": "drainase"}), READ, WIB) == kept
+    assert len(repository.find_releases(Filter(), READ, WIB, limit=2 * kept)) == kept
+    assert repository.save(read(make("0-0"), make("new")), READ + HOUR) == Saved(new=1)
+
+
 # Bookkeeping -------------------------------------------------------------------------------------------
 
 
@@ -347,6 +384,14 @@ def test_the_home_page_withdraws_none_and_forgets_at_once(five: Repository) -> N
     assert list_(five, "", 1, year=None) == Listed()
     list_(five, "1234", 1)
     assert list_(five, "1234", 2) == Listed(withdrawn=1)
+
+
+def test_a_tender_that_was_only_ever_on_the_home_page_is_withdrawn_too(five: Repository) -> None:
+    five.save(read(make("6", fiscal_years=(2026,)), make("7", fiscal_years=(2027,))), READ)
+    list_(five, "67", 0, year=None)
+    list_(five, "", 1, year=None)
+    assert [list_(five, "12345", hours) for hours in (1, 2)] == [Listed(), Listed(withdrawn=1)]
+    assert withdrawn(five) == ["6"]
 
 
 def test_another_kind_or_portal_is_another_list(five: Repository) -> None:

@@ -16,8 +16,6 @@ from typing import NoReturn
 
 import feedparser  # type: ignore[import-untyped]
 import pytest
-from conftest import ROOT, need
-from feed_samples import CONFIG, hostile_entries, make_config, make_entries
 from hypothesis import given, settings
 from lxml import etree
 
@@ -25,6 +23,8 @@ from feeds.definitions import Channel, Format, make_channel, shipped_feeds
 from feeds.entries import Entry
 from feeds.jsonfeed import render_json
 from feeds.rss_atom import render_atom, render_rss
+from tests.conftest import ROOT, need
+from tests.feed_samples import CONFIG, hostile_entries, make_config, make_entries
 
 ENTRIES = make_entries()
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -8,19 +8,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from feed_samples import PORTAL
 
 from aggregator.config import Portal
-from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict
+from aggregator.models import PROBLEMS, Kind, Problem, Run, Sweep, Verdict, Visit
 from aggregator.repository import LastRuns
 from aggregator.runs import TOLD_IN_FULL, HostBusy, HostLease, Tally, decide_verdict, find_due, find_next
+from tests.feed_samples import PORTAL
 
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 ROOT = Path(__file__).parents[1]
 
 
 def finish(tally: Tally, requests: int = 100, reason: str = "finished") -> Run:
-    return tally.finish("malangkota", Sweep.FULL, NOW, NOW + timedelta(seconds=90), requests, reason)
+    visit = Visit(portal="malangkota", now=NOW, kinds=(Kind.TENDER,), years=(2026,), known={})
+    return tally.finish(visit, NOW + timedelta(seconds=90), requests, reason)
 
 
 # Verdicts ----------------------------------------------------------------------------------------------
@@ -63,6 +64,7 @@ def test_a_good_run_counts() -> None:
     tally.failed_request()
     run = finish(tally)
     assert (run.verdict, run.reasons) == (Verdict.OK, ())
+    assert run.sweep is Sweep.FULL
     assert run.as_dict() == {
         "portal": "malangkota",
         "verdict": "ok",

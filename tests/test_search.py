@@ -8,12 +8,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from feed_samples import TENDER
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aggregator.models import Award, Contract, Money
 from aggregator.search import FENCE, Clause, Phrase, Query, fold, parse_query, render_match, render_text, searched_texts
+from tests.feed_samples import TENDER
 
 TEXTS = {
     1: "Peningkatan Jalan Danau Toba",

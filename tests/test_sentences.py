@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from feed_samples import TENDER, WIB, hostile_tenders
 from hypothesis import given, settings
 
 from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Status, Tender
 from feeds.sentences import list_facts, short_name, tell_tender
 from feeds.wording import NBSP, Language, Wording
+from tests.feed_samples import TENDER, WIB, hostile_tenders
 
 ID, EN = Wording("id", WIB), Wording("en", WIB)
 

@@ -2,113 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.config import Config, parse_config
+from aggregator.config import parse_config
 from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Record, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep, Verdict
 from aggregator.repository import Repository
-from demo.server import Server, serve
+from demo.server import serve
 from demo.spse import Portal as StandIn
 from demo.world import World
 from spiders.crawl import Order, crawl
 from tests.conftest import CONFIG
-
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
-WIB = ZoneInfo("Asia/Jakarta")
-ALL = Filter()
-# What the stand-in cannot know (the address it is served at) or makes up anew at each answer.
-UNTOLD = {"url", "documents"}
-
-
-@dataclass
-class Road:
-    """A made-up portal, the configuration that reads it, and the database that keeps it."""
-
-    world: World
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
-    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 20, **order: Any) -> Run:
-        """One run, ``minutes`` after the one before."""
-        self.now += timedelta(minutes=minutes)
-        self.server.stats.reset()
-        years = order.pop("years", (2025, 2026, 2027))
-        (run,) = crawl(
-            self.config,
-            self.config.portal,
-            self.repository,
-            Order(sweep=sweep, years=years, **order),
-            now=self.now,
-        )
-        return run
-
-    def records(self) -> dict[tuple[str, str], Record]:
-        return {(r.tender.kind, r.tender.key): r for r in self.repository.find(ALL, self.now, WIB)}
-
-    def truth(self) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(row["kind"], row["key"]): row for row in self.world.truth()}
-
-    def events(self, since: int = 0) -> list[tuple[str, tuple[Event, ...]]]:
-        """Key and events of the releases after the first ``since``, oldest first."""
-        found = self.repository.find_releases(ALL, self.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)][since:]
-
-    def assert_true(self) -> None:
-        """The database says what the portal says, field by field, and not one package more."""
-        records, truth = self.records(), self.truth()
-        assert records.keys() == truth.keys()
-        for identity, expected in truth.items():
-            told = records[identity].as_dict()
-            if expected["registration_deadline"] is None:
-                told["registration_deadline"] = None  # kept after the package has left the home page
-            wrong = {k: (told[k], v) for k, v in expected.items() if k not in UNTOLD and not _same(told[k], v)}
-            assert not wrong, identity
-
-
-def _same(told: Any, expected: Any) -> bool:
-    if isinstance(told, str) and isinstance(expected, str) and told != expected:
-        try:
-            return datetime.fromisoformat(told) == datetime.fromisoformat(expected)
-        except ValueError:
-            return False
-    return bool(told == expected)
-
-
-@pytest.fixture
-def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Road]]:
-    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
-    started = []
-
-    def make(**world: Any) -> Road:
-        sizes = {"tenders": 12, "non_tenders": 12, "recorded": 6, "self_managed": 4, "emergencies": 2} | world
-        made = World(NOW, **sizes)
-        context = serve([StandIn(made)], 0, crawl_delay=None)
-        server = context.__enter__()
-        started.append(context)
-        text = CONFIG.replace("https://spse.example.go.id/malangkota", f"{server.url}/malangkota")
-        config = parse_config(text, tmp_path / "warta.toml")
-        return Road(made, server, config, Repository(open_database(config.database_url)))
-
-    yield make
-    for context in started:
-        context.__exit__(None, None, None)
-
-
-@pytest.fixture
-def road(make_road: Callable[..., Road]) -> Road:
-    return make_road()
-
+from tests.road import NOW, Road, is_same
 
 # A quiet portal -------------------------------------------------------------------------------------------
 
@@ -206,7 +115,7 @@ def test_an_open_sweep_sees_a_moved_deadline_and_a_cancellation(road: Road) -> N
     assert road.server.stats.pages["announcement"] == 2
     records = road.records()
     assert records["tender", cancelled].tender.status is Status.CANCELLED
-    assert _same(records["tender", moved].as_dict()["deadline"], road.truth()["tender", moved]["deadline"])
+    assert is_same(records["tender", moved].as_dict()["deadline"], road.truth()["tender", moved]["deadline"])
 
 
 def test_winner_and_contract_are_read_when_they_come(road: Road) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from feed_samples import hostile_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
 from feeds.text import clip, plain, scrub, web_address
+from tests.feed_samples import hostile_texts
 
 
 @pytest.mark.parametrize(

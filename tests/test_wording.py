@@ -8,13 +8,13 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from feed_samples import WIB
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models import TENDER_FIELDS, Category, Kind, Method, Money, Status
 from feeds import wording as module
 from feeds.wording import NBSP, Language, Wording
+from tests.feed_samples import WIB
 
 ID, EN = Wording("id", WIB), Wording("en", WIB)
 DEADLINE = datetime(2026, 12, 3, 7, tzinfo=UTC)

@@ -130,6 +130,7 @@ def _create_snapshots() -> None:
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("portal", sa.String, nullable=False),
         sa.Column("run", sa.BigInteger, nullable=False),
+        sa.Column("asked", sa.String, nullable=False),
         sa.Column("method", sa.String, nullable=False),
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("request_hash", sa.LargeBinary, nullable=False),
