@@ -28,7 +28,7 @@ from rich.logging import RichHandler
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from aggregator.config import Config, ConfigError, Crawl, Portal, load_config, parse_config
+from aggregator.config import Config, ConfigError, Crawl, Database, Portal, Publish, load_config, parse_config
 from aggregator.filters import Filter, FilterError
 from aggregator.models import Run, Sweep, Verdict
 from aggregator.starter import render_starter
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 
 BAD = {Verdict.FAILED, Verdict.BLOCKED}
 DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago, then today, so that there is news
+DEMO_TABLES = {
+    "crawl": Crawl(delay=0.0, archive=Path("archive")),
+    "database": Database(url="sqlite:///warta.db"),
+    "publish": Publish(directory=Path("public")),
+}
 
 app = typer.Typer(
     help="Reads official procurement portals politely and gives their tenders back as feeds.",
@@ -358,25 +363,25 @@ def demo(
     from spiders.crawl import Order, crawl
 
     listener = None if once else _listen("127.0.0.1", port)
+    url = f"http://127.0.0.1:{listener.getsockname()[1] if listener else port}/"
     folder = Path("var/demo")
     shutil.rmtree(folder, ignore_errors=True)
     now = datetime.now(UTC)
     world = World(now - DEMO_DAYS, hostile=False)
     with serve_stand_ins([StandIn(world)]) as server:
-        address = f"{server.url}/malangkota"
-        text = render_starter("BLP Kota Malang", "https://blp.example.go.id/umpan/", address, "", date(2026, 1, 1))
-        config = parse_config(text, folder / "warta.toml").model_copy(update={"crawl": Crawl(delay=0.0)})
+        text = render_starter("BLP Kota Malang", url, f"{server.url}/malangkota", "", date(2026, 1, 1))
+        config = parse_config(text, folder / "warta.toml").model_copy(update=DEMO_TABLES)
         repository = _open(config)
         err.print(f"Reading a made-up LPSE Kota Malang as it was {DEMO_DAYS.days} days ago …")
         crawl(config, config.portal, repository, Order(), now=world.now)
         world.advance(to=now)
         err.print("… and as it is today:")
         runs = crawl(config, config.portal, repository, Order(), now=now)
-    _print_runs(runs)
-    publish_tree(config, repository, datetime.now(UTC), sample=True)
-    err.print(f"Published into {config.public_folder}. All of it is made up.")
-    if listener:
-        _serve(make_app(config, sample=True), listener)
+        _print_runs(runs)
+        publish_tree(config, repository, now, sample=True)
+        err.print(f"Published into {folder}/public; all of it is made up.")
+        if listener:
+            _serve(make_app(config, sample=True), listener)  # beside the stand-in, so that links to it work
     raise typer.Exit(_judge(runs))
 
 

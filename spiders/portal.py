@@ -159,8 +159,12 @@ class PortalSpider(scrapy.Spider):
             await asyncio.sleep(0)
 
     def give_up(self, code: str, what: str, error: Unavailable | ShapeError) -> None:
-        """Counts and reports a page that stays unread: ``what`` names it in the verdict's reasons."""
-        self.tally.failed_request()
+        """Counts and reports a page that stays unread: ``what`` names it in the verdict's reasons.
+
+        That a page is not there (404) is an answer: reported, but no failed request.
+        """
+        if not (isinstance(error, Unavailable) and error.missing):
+            self.tally.failed_request()
         if isinstance(error, ShapeError):
             code = "shape" if code == "missing_page" else code
             self.tally.report(Problem(code, f"{what}: {error}", error.sample))

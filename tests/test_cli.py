@@ -342,7 +342,7 @@ def test_the_demo_runs_from_nothing_and_marks_its_data_as_made_up(tmp_path: Path
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "malangkota" in out
-    public = tmp_path / "var/demo/var/public"
+    public = tmp_path / "var/demo/public"
     assert "Data contoh" in (public / "index.html").read_text(encoding="utf-8")
     for ending in ("rss", "atom", "json", "ics"):
         assert (public / f"feeds/semua.{ending}").stat().st_size > 1000

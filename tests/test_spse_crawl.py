@@ -48,6 +48,13 @@ def test_an_open_sweep_of_a_quiet_portal_asks_twice(road: Road) -> None:
     assert (run.verdict, run.new, run.changed, run.requests) == (Verdict.OK, 0, 0, 2)
 
 
+def test_a_full_sweep_reads_open_packages_that_stand_in_no_list_of_its_years(road: Road) -> None:
+    opened = {("tender", package.key) for package in road.world.open("tender")}
+    run = road.crawl(kinds=(Kind.TENDER,), years=(2019,))
+    assert run.verdict is Verdict.OK
+    assert road.records().keys() == opened
+
+
 def test_an_open_sweep_alone_finds_what_is_open(road: Road) -> None:
     run = road.crawl(Sweep.OPEN)
     opened = {(str(kind), p.key) for kind in ("tender", "non_tender") for p in road.world.open(kind)}

@@ -53,6 +53,7 @@ class SpseSpider(PortalSpider):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done: set[tuple[Kind, str]] = set()  # read in this run: a package of two years stands in two lists
+        self._listed: set[tuple[Kind, str]] = set()  # packages of the home page that stand in a list, too
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         kinds = self.task.kinds or tuple(_ADDRESSES)
@@ -70,7 +71,8 @@ class SpseSpider(PortalSpider):
                 async for item in self._read_list(kind, year, home):
                     yield item
             if home is not None and kind in _HOME_KINDS:
-                yield _home_listing(kind, home)
+                async for item in self._read_unlisted(kind, home):
+                    yield item
 
     # The two sweeps ----------------------------------------------------------------------------------
 
@@ -97,6 +99,15 @@ class SpseSpider(PortalSpider):
                 if kind in kinds:
                     yield _home_listing(kind, home)
 
+    async def _read_unlisted(self, kind: Kind, home: Home) -> AsyncIterator[Reading | Listing]:
+        """Open packages that no list showed: next year's are announced before this one ends."""
+        for (of_kind, key), row in home.items():
+            if of_kind is kind and (kind, key) not in self._listed and self.task.limit is None:
+                reading = await self._read_again(Spot(kind, key, home=row, home_read=True))
+                if reading:
+                    yield reading
+        yield _home_listing(kind, home)
+
     async def _read_list(self, kind: Kind, year: int, home: Home | None) -> AsyncIterator[Reading | Listing]:
         """One list of one kind and year, page by page, and the details of its new and different rows."""
         check = _ListCheck(kind, year)
@@ -106,6 +117,8 @@ class SpseSpider(PortalSpider):
                 for row in kept:
                     self._report_unknown(f"{kind} {row.key}", row.unknown)
                     on_home = home.get((kind, row.key)) if home else None
+                    if on_home:
+                        self._listed.add((kind, row.key))
                     reading = await self._read_again(
                         Spot(kind, row.key, row, on_home, home_read=home is not None and kind in _HOME_KINDS)
                     )
