@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,7 @@ from aggregator.saving import (
 )
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
+DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
 PATIENCE = 2  # complete listings in a row that must lack a tender before it counts as withdrawn
 
 _GOOD = (Verdict.OK, Verdict.PARTIAL)
@@ -114,7 +115,8 @@ class Repository:
         """Takes in which ``keys`` a listing held; ``year`` None is the home page, ``complete`` that it was read whole.
 
         A tender is withdrawn when two complete readings of its list in a row lacked it and no other listing has
-        it. A list that lost more than a third is not believed and changes nothing. The home page, whose tenders
+        it. A list that lost more than a third is not believed and changes nothing, until it has been that small for
+        a week: then the portal means it. The home page, whose tenders
         leave as they close, withdraws none. A listing not newer than the one kept is left out.
         """
         place: Place = (portal, kind, HOME if year is None else year)
@@ -122,7 +124,8 @@ class Repository:
             kept = connection.execute(sa.select(listings).where(at(listings, place))).one_or_none()
             if kept is not None and kept.read >= now:
                 return Listed()
-            if kept is not None and year is not None and complete and collapsed(len(keys), kept.size):
+            doubted = kept is not None and year is not None and complete and now - kept.read < DOUBT
+            if kept is not None and doubted and collapsed(len(keys), kept.size):
                 return Listed(not_believed=kept.size)
             missed = {row.key: row.missed for row in connection.execute(sa.select(listed).where(at(listed, place)))}
             patience = 1 if year is None else PATIENCE
@@ -248,6 +251,11 @@ class Repository:
             rows = connection.execute(found).mappings().all()
             later = _find_later(connection, rows)
         return [_as_of(row, later[row["tender_id"]]) for row in rows]
+
+    def find_newest_seq(self) -> int:
+        """The seq of the newest release, corrections included; 0 where there is none."""
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(sa.func.max(releases.c.seq))).scalar_one() or 0
 
     def find_history(self, portal: str, kind: Kind, key: str) -> list[Release]:
         """All releases of one tender, oldest first."""

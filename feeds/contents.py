@@ -70,7 +70,6 @@ class Contents:
         The last release and the last run of each portal move with the database. Filters that are told from now
         find the same as long as no tender has passed one of their moments.
         """
-        newest = self._repository.find_releases(Filter(), self._now, self._zone, limit=1)
         runs = self._repository.find_last_runs()
         moving = {
             (field.name, moment)
@@ -84,7 +83,8 @@ class Contents:
             for name, moment in moving
         ]
         total = self._repository.count(Filter(), self._now, self._zone)
-        return newest[0][0].seq if newest else 0, total, sorted(passed), sorted(r.last.started for r in runs.values())
+        started = sorted(portal.last.started for portal in runs.values())
+        return self._repository.find_newest_seq(), total, sorted(passed), started
 
     def _find_tenders(self, wanted: Filter) -> Iterator[Record]:
         return self._repository.find(self._narrow(wanted), self._now, self._zone)

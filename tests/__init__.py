@@ -1,0 +1,1 @@
+"""The tests; road.py and feed_samples.py hold what several of them share."""

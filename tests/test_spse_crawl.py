@@ -189,6 +189,14 @@ def test_a_collapsed_listing_is_not_believed(road: Road) -> None:
     road.assert_true()
 
 
+def test_a_listing_that_stays_small_for_a_week_is_believed(road: Road) -> None:
+    road.crawl()
+    road.server.faults.add("shrunk", match="dt/nonspk")
+    assert road.crawl(minutes=60).verdict is Verdict.PARTIAL
+    assert road.crawl(minutes=8 * 24 * 60).verdict is Verdict.OK
+    assert road.crawl(minutes=60).withdrawn == 4
+
+
 # Bad days -------------------------------------------------------------------------------------------------
 
 
