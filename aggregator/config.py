@@ -116,7 +116,6 @@ class Portal(_Table):
     refresh: Duration = timedelta(hours=6)
     years: tuple[Year, ...] = ("current",)
     delay: float | None = Field(default=None, ge=0, le=600)
-    ca_file: Path | None = None
     enabled: bool = True
     options: Mapping[str, Any] = Field(default_factory=dict)
 

@@ -10,7 +10,7 @@ TWISTED_REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 
 REMOTE_CONTROL_ENABLED = False  # on by default: an HTTP server that runs Python
 TELNETCONSOLE_ENABLED = False  # on by default: a console open to the machine
-DOWNLOAD_VERIFY_CERTIFICATES = True  # off by default; a portal with a broken chain names its own ca_file
+DOWNLOAD_VERIFY_CERTIFICATES = True  # off by default
 ROBOTSTXT_OBEY = True  # off by default
 COOKIES_ENABLED = True  # SPSE's token lives in its session cookie
 
