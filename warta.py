@@ -28,7 +28,17 @@ from rich.logging import RichHandler
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from aggregator.config import Config, ConfigError, Crawl, Database, Portal, Publish, load_config, parse_config
+from aggregator.config import (
+    DATABASE_URL,
+    Config,
+    ConfigError,
+    Crawl,
+    Database,
+    Portal,
+    Publish,
+    load_config,
+    parse_config,
+)
 from aggregator.filters import Filter, FilterError
 from aggregator.models import Run, Sweep, Verdict
 from aggregator.starter import render_starter
@@ -362,6 +372,7 @@ def demo(
     from feeds.publish import publish as publish_tree
     from spiders.crawl import Order, crawl
 
+    os.environ.pop(DATABASE_URL, None)  # whatever the real database is, the demo leaves it alone
     listener = None if once else _listen("127.0.0.1", port)
     url = f"http://127.0.0.1:{listener.getsockname()[1] if listener else port}/"
     folder = Path("var/demo")
@@ -380,7 +391,7 @@ def demo(
         _print_runs(runs)
         publish_tree(config, repository, now, sample=True)
         err.print(f"Published into {folder}/public; all of it is made up.")
-        if listener:
+        if listener and not _judge(runs):
             _serve(make_app(config, sample=True), listener)  # beside the stand-in, so that links to it work
     raise typer.Exit(_judge(runs))
 

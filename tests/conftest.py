@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from aggregator.config import DATABASE_URL, Config, load_config, parse_config
 from aggregator.database import open_database
@@ -20,6 +21,12 @@ from demo.world import World
 from tests.road import NOW, Road
 
 ROOT = Path(__file__).parents[1]
+
+# The same examples at every run, and none of them a failure for being slow: CI must not turn with the dice.
+# HYPOTHESIS_PROFILE=search looks for new ones.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 CONFIG = """\
 [publisher]

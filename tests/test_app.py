@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
@@ -226,7 +226,6 @@ def test_only_what_was_published(app: ASGIApp, root: Path, path: str) -> None:
 EMPTY = make_app(make_config(), Path("/nonexistent"))
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_no_path_breaks_the_server(path: str) -> None:
     assert ask(EMPTY, f"/{path}").status == 503

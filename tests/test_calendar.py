@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import icalendar
-from hypothesis import given, settings
+from hypothesis import given
 
 from aggregator.models import Status
 from feeds.calendar import render_calendar
@@ -94,7 +94,6 @@ def test_an_empty_calendar_still_has_a_component() -> None:
     assert [part.name for part in calendar.subcomponents] == ["VTIMEZONE"]
 
 
-@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_entries(entries: list[Entry]) -> None:
     rendered = render(entries)

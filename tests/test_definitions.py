@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.config import ConfigError
@@ -127,7 +127,6 @@ def test_names_that_look_alike_in_ascii_have_ids_of_their_own() -> None:
     assert "satker-dinas-a-b" in ids
 
 
-@settings(deadline=None)
 @given(st.lists(hostile_texts, max_size=6), hostile_texts)
 def test_ids_are_short_unique_and_never_moved_by_another_name(names: list[str], other: str) -> None:
     ids = entity_ids(*names)

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
@@ -173,7 +173,6 @@ def test_the_sequence_grows_with_every_change() -> None:
     assert sequences == sorted(set(sequences))
 
 
-@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_sources_make_harmless_entries(entries: list[Entry]) -> None:
     for entry in entries:
@@ -272,7 +271,6 @@ def test_a_small_feed_keeps_all_entries() -> None:
     assert fit_entries([]) == []
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["x", "&", "<", '"', "\\", "é", "😀", "\n", ", ", "“"]), st.booleans())
 def test_a_feed_never_outgrows_its_limit_in_any_format(character: str, structured: bool) -> None:
     text = character * 900

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from aggregator.config import Config
 from feeds.definitions import make_channel, shipped_feeds
@@ -57,7 +57,6 @@ def test_an_item() -> None:
     }
 
 
-@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_entries(entries: list[Entry]) -> None:
     items = render(entries)["items"]

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import feedparser  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from lxml import etree
 
 from feeds.definitions import Channel, Format, make_channel, shipped_feeds
@@ -207,7 +207,6 @@ def test_plain_entries_draw_no_complaint() -> None:
             assert list(complain(render(channel, ENTRIES))) == []
 
 
-@settings(deadline=None)
 @given(hostile_entries())
 def test_hostile_entries_parse_and_draw_no_complaint(entries: list[Entry]) -> None:
     channel = make(entries)
@@ -219,9 +218,10 @@ def test_hostile_entries_parse_and_draw_no_complaint(entries: list[Entry]) -> No
     ids = [entry.id for entry in entries]
     assert [found.id for found in found_rss.entries] == ids
     assert [found.id for found in found_atom.entries] == ids
-    shown = [" ".join(entry.title.split()) for entry in entries]
-    for found in (found_rss, found_atom):
-        assert [" ".join(entry.title.split()) for entry in found.entries] == shown
+    # Titles from the XML itself: feedparser takes some of them for mojibake and mends them.
+    titles = [entry.title for entry in entries]
+    assert [item.findtext("title") for item in etree.fromstring(rss).iter("item")] == titles
+    assert [entry.findtext(f"{ATOM}title") for entry in etree.fromstring(atom).iter(f"{ATOM}entry")] == titles
 
 
 def test_ruby_reads_it_strictly(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Status, Tender
 from feeds.sentences import list_facts, short_name, tell_tender
@@ -115,7 +115,6 @@ def test_units_are_as_the_source_gives_them_but_never_hide_the_deadline() -> Non
 
 
 @pytest.mark.parametrize("wording", [ID, EN], ids=["id", "en"])
-@settings(deadline=None)
 @given(tender=hostile_tenders())
 def test_value_unit_and_deadline_stand_in_the_first_thirty_words(wording: Wording, tender: Tender) -> None:
     shown = tell_tender(tender, wording)
