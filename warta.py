@@ -266,7 +266,8 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         _print_portals(health["portals"])
         out.print(f"Database: {health['database']['tenders']} tenders in {health['database']['url']}")
         published = health["published"]
-        out.print(f"Published: {published['updated'] or 'nothing yet'}, {published['directory']}")
+        late = "" if published["healthy"] or not published["updated"] else ", long before the last run: warta publish"
+        out.print(f"Published: {published['updated'] or 'nothing yet'}, {published['directory']}{late}")
         out.print("Healthy." if health["healthy"] else "Not healthy.")
     raise typer.Exit(0 if health["healthy"] else 1)
 
@@ -532,11 +533,13 @@ def _read_health(config: Config) -> dict[str, Any]:
     from aggregator.database import open_database
     from aggregator.health import tell_health
     from aggregator.repository import Repository
+    from feeds.tree import find_last_publish
 
     engine = open_database(config.database_url)
     repository, now = Repository(engine), datetime.now(UTC)
     tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone))
-    return tell_health(config, repository.find_last_runs(), str(engine.url), tenders, now)
+    published = find_last_publish(config.public_folder)
+    return tell_health(config, repository.find_last_runs(), str(engine.url), tenders, published, now)
 
 
 def _print_portals(portals: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aggregator.changes import compare, merge
-from aggregator.models import Kind, Reading, Release, Status, Tender
+from aggregator.models import Kind, Reading, Record, Release, Status, Tender
 from aggregator.rows import parse_tender, position, release_row, render_tender, render_unread, tender_row
 from aggregator.search import render_text, searched_texts
 
@@ -54,10 +54,11 @@ class Batch:
             self._rewrite(row, stored, merge(stored, seen))
         self._touch(row, reading)
 
-    def correct(self, seen: Tender) -> bool:
+    def correct(self, record: Record) -> bool:
         """Puts a kept tender right that was read wrong: recorded, but no news. False where nothing is wrong."""
+        seen = record.tender
         row = self.rows.get(seen.identity)
-        if row is None:
+        if row is None or row["last_read"] > record.last_seen:
             return False
         stored = parse_tender(row["tender"], row["unread"])
         before = self.changed

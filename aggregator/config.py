@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from aggregator.filters import Filter, FilterError
+from aggregator.filters import MAX_LIMIT, Filter, FilterError
 from aggregator.models import Kind
 
 DATABASE_URL = "WARTA_DATABASE_URL"
@@ -34,10 +34,21 @@ def parse_duration(text: object) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
-def _web_address(text: str) -> str:
+def check_web_address(text: str) -> str:
+    """``text`` itself. ValueError unless it is an http or https address."""
+    if any(c.isspace() for c in text):
+        raise ValueError(f"{text!r} has a space in it; a web address has none")
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isascii():
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not (text.isascii() and text.isprintable()):
         raise ValueError(f"{text!r} is not a web address; write it with https:// in front")
+    return text
+
+
+def check_tree_address(text: str) -> str:
+    """``text`` itself. ValueError unless addresses can be made by appending to it, save for the / at its end."""
+    check_web_address(text)
+    if set(text) & set("?#"):
+        raise ValueError(f"{text!r} has a ? or #; feed addresses are made by appending to it, so leave that part out")
     return text
 
 
@@ -56,7 +67,8 @@ def _year(value: int | str) -> int | str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebAddress = Annotated[str, AfterValidator(check_web_address)]
+TreeAddress = Annotated[str, AfterValidator(check_tree_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Year = Annotated[int | str, AfterValidator(_year)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -70,7 +82,7 @@ class Publisher(_Table):
     """Who publishes the feeds. ``authority`` and ``since`` make the tag: ids (RFC 4151) and must never change."""
 
     name: str = Field(min_length=1)
-    url: WebAddress
+    url: TreeAddress
     authority: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
     since: date
     language: Literal["id", "en"] = "id"
@@ -149,7 +161,7 @@ class FeedTable(_Table):
     def _read_filter(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("filter"), dict):
             try:
-                return {**value, "filter": Filter.parse(value["filter"])}
+                return {**value, "filter": Filter.parse(value["filter"], most=MAX_LIMIT)}
             except FilterError as error:
                 raise ValueError(f"filter: {error}") from error
         return value

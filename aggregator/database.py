@@ -136,6 +136,7 @@ runs = sa.Table(
     sa.Column("started", Instant, nullable=False),
     sa.Column("finished", Instant, nullable=False),
     sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("narrowed", sa.Boolean, nullable=False),
     sa.Column("reasons", sa.Text, nullable=False),  # JSON: [text, …]
     *(
         sa.Column(count, sa.Integer, nullable=False)

@@ -57,7 +57,8 @@ _AMOUNTS = ("min_value", "max_value")
 _MOMENTS = ("published_from", "published_to", "deadline_from", "deadline_to", "changed_since")
 MAX_TEXT = 200
 MAX_CHOICES = 50
-MAX_LIMIT = 1000
+MAX_LIMIT = 1000  # of a feed: readers fetch all of it, again and again
+MAX_ROWS = 10**9  # of anything else, so that every database can count it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,11 @@ class Filter:
     sort: Sort = Sort.PUBLISHED
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
+    def parse(cls, values: Mapping[str, Any], *, most: int = MAX_ROWS) -> Self:
         """A filter from TOML, a query string or options: values may be scalars, or lists where several make sense.
 
-        Empty strings are as if absent. FilterError names the first key that cannot be used.
+        Empty strings are as if absent; ``limit`` is at most ``most``. FilterError names the first key that cannot be
+        used.
         """
         known = {f.name for f in fields(cls)}
         parsed: dict[str, Any] = {}
@@ -107,7 +109,7 @@ class Filter:
                 continue
             if len(choices) > MAX_CHOICES:
                 raise FilterError(key, f"at most {MAX_CHOICES} values")
-            parsed[key] = _parse(key, choices)
+            parsed[key] = _whole(key, _only(key, choices), 1, most) if key == "limit" else _parse(key, choices)
         return cls(**parsed)
 
     def with_limit(self, limit: int) -> Self:
@@ -125,9 +127,7 @@ def _parse(key: str, choices: list[Any]) -> Any:
         return tuple(_code(key, _CODES[key], c) for c in choices)
     if key == "year":
         return tuple(_whole(key, c, 2000, 2100) for c in choices)
-    if len(choices) > 1:
-        raise FilterError(key, "takes one value")
-    value = choices[0]
+    value = _only(key, choices)
     if key == "q":
         return _text(key, value)
     if key in _AMOUNTS:
@@ -136,9 +136,13 @@ def _parse(key: str, choices: list[Any]) -> Any:
         return _moment(key, value)
     if key == "retender":
         return _flag(key, value)
-    if key == "limit":
-        return _whole(key, value, 1, MAX_LIMIT)
     return _code(key, Sort, value)
+
+
+def _only(key: str, choices: list[Any]) -> Any:
+    if len(choices) > 1:
+        raise FilterError(key, "takes one value")
+    return choices[0]
 
 
 def _text(key: str, value: Any) -> str:

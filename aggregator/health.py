@@ -1,32 +1,50 @@
-"""Whether all is well, for `warta status`: portals read in time, something published. Reads only file times."""
+"""Whether all is well, for `warta status`: portals read in time, and what they told published. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aggregator.config import Config, Portal
 from aggregator.models import Verdict
 from aggregator.repository import LastRuns
 from aggregator.runs import find_next
 
-LATE = 4  # a portal is not healthy when its last run is more than this many times `every` ago
+LATE = 4  # times `every`: a last run so long ago, or a publish so far behind the last run, is not healthy
 
 
 def tell_health(
-    config: Config, last_runs: Mapping[str, LastRuns], database: str, tenders: int, now: datetime
+    config: Config,
+    last_runs: Mapping[str, LastRuns],
+    database: str,
+    tenders: int,
+    published: datetime | None,
+    now: datetime,
 ) -> dict[str, Any]:
-    """The object that `warta status --json` prints. Portals that are switched off are told but do not count."""
+    """The object that `warta status --json` prints. Portals that are switched off are told but do not count.
+
+    ``published`` is when the last publish ended.
+    """
     portals = [tell_portal(portal, last_runs.get(portal.id), now) for portal in config.portal]
-    index = config.public_folder / "index.html"
-    updated = datetime.fromtimestamp(index.stat().st_mtime, UTC).isoformat() if index.exists() else None
+    in_time = is_published_in_time(config, last_runs, published)
+    updated = published.astimezone(ZoneInfo(config.publisher.timezone)).isoformat("T", "seconds") if published else None
     return {
-        "healthy": updated is not None and all(portal["healthy"] for portal in portals if portal["enabled"]),
+        "healthy": in_time and all(portal["healthy"] for portal in portals if portal["enabled"]),
         "portals": portals,
         "database": {"url": database, "tenders": tenders},
-        "published": {"directory": str(config.public_folder), "updated": updated},
+        "published": {"directory": str(config.public_folder), "updated": updated, "healthy": in_time},
     }
+
+
+def is_published_in_time(config: Config, last_runs: Mapping[str, LastRuns], published: datetime | None) -> bool:
+    """Whether the last publish is not far behind the newest run; the portal read most often says what far is."""
+    portals = [portal for portal in config.portal if portal.enabled]
+    runs = [last_runs[portal.id].last.finished for portal in portals if portal.id in last_runs]
+    if published is None or not runs:
+        return published is not None
+    return max(runs) - published <= LATE * min(portal.every for portal in portals)
 
 
 def tell_portal(portal: Portal, runs: LastRuns | None, now: datetime) -> dict[str, Any]:

@@ -374,7 +374,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One finished crawl of one portal.
+    """One finished crawl of one portal; ``narrowed``: it was asked for less than the portal's own kinds and years.
 
     ``requests`` counts every request sent, robots.txt and retries too; ``errors`` those that failed after
     retries; the other counts are tenders.
@@ -385,6 +385,7 @@ class Run:
     started: datetime
     finished: datetime
     verdict: Verdict
+    narrowed: bool = False
     reasons: tuple[str, ...] = ()
     requests: int = 0
     seen: int = 0

@@ -18,7 +18,7 @@ from aggregator.changes import rewind
 from aggregator.conditions import order, select_releases, select_tenders
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
 from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
 from aggregator.saving import (
     CHUNK,
@@ -62,11 +62,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRuns:
-    """A portal's last run, its last good one (ok or partial), and its last good full sweep."""
+    """A portal's last run, its last good one (ok or partial), its last full sweep and its last good one.
+
+    Narrowed runs (a limit, some kinds or years) are no full sweeps.
+    """
 
     last: Run
     good: Run | None
     full: Run | None
+    tried: Run | None
 
 
 class Repository:
@@ -142,14 +146,35 @@ class Repository:
                     write_listing(connection, place, len(keys), now, known=kept is not None)
         return Listed(withdrawn=withdrawn)
 
-    def correct(self, found: Sequence[Tender], now: datetime) -> int:
+    def find_years(self, portal: str) -> set[int]:
+        """Fiscal years in whose lists packages stand that are not over yet."""
+        statement = (
+            sa.select(listed.c.year)
+            .distinct()
+            .join(
+                tenders,
+                sa.and_(
+                    listed.c.portal == tenders.c.portal,
+                    listed.c.kind == tenders.c.kind,
+                    listed.c.key == tenders.c.key,
+                ),
+            )
+            .where(listed.c.portal == portal, listed.c.year != HOME)
+            .where(tenders.c.status.in_([Status.PLANNED, Status.ACTIVE]))
+        )
+        with reading(self._engine) as connection:
+            return set(connection.execute(statement).scalars())
+
+    def correct(self, found: Sequence[Record], now: datetime) -> int:
         """Puts right what the archive, read again, tells otherwise than what is kept; how many were wrong.
+
+        A tender that was read after the record's last sight is left alone: the archive knows less of it.
 
         Each correction is a release without events, so that followers learn of it and readers are not told news.
         """
         with writing(self._engine) as connection:
-            batch = start_batch(connection, {tender.identity for tender in found}, now)
-            wrong = sum(batch.correct(tender) for tender in found)
+            batch = start_batch(connection, {record.tender.identity for record in found}, now)
+            wrong = sum(batch.correct(record) for record in found)
             write_batch(connection, batch)
         return wrong
 
@@ -181,7 +206,8 @@ class Repository:
     def find_last_runs(self) -> dict[str, LastRuns]:
         """By portal; portals never crawled are absent."""
         good = runs.c.verdict.in_(_GOOD)
-        kinds = {"last": sa.true(), "good": good, "full": sa.and_(good, runs.c.sweep == Sweep.FULL)}
+        full = sa.and_(runs.c.sweep == Sweep.FULL, sa.not_(runs.c.narrowed))
+        kinds = {"last": sa.true(), "good": good, "full": sa.and_(good, full), "tried": full}
         newest = (sa.func.max(sa.case((of_kind, runs.c.id))).label(name) for name, of_kind in kinds.items())
         with reading(self._engine) as connection:
             numbers = connection.execute(sa.select(*newest).group_by(runs.c.portal)).all()
@@ -192,7 +218,12 @@ class Repository:
                 for row in connection.execute(sa.select(runs).where(runs.c.id.in_(chunk))).mappings()
             }
         return {
-            found[row.last].portal: LastRuns(last=found[row.last], good=found.get(row.good), full=found.get(row.full))
+            found[row.last].portal: LastRuns(
+                last=found[row.last],
+                good=found.get(row.good),
+                full=found.get(row.full),
+                tried=found.get(row.tried),
+            )
             for row in numbers
         }
 

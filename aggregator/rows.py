@@ -115,6 +115,7 @@ def run_row(run: Run, number: int) -> dict[str, Any]:
         "started": run.started,
         "finished": run.finished,
         "verdict": run.verdict,
+        "narrowed": run.narrowed,
         "reasons": json.dumps(run.reasons, ensure_ascii=False),
         **{count: getattr(run, count) for count in _COUNTS},
     }
@@ -127,6 +128,7 @@ def parse_run(row: Columns) -> Run:
         started=row["started"],
         finished=row["finished"],
         verdict=Verdict(row["verdict"]),
+        narrowed=bool(row["narrowed"]),
         reasons=tuple(json.loads(row["reasons"])),
         **{count: row[count] for count in _COUNTS},
     )

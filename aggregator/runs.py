@@ -25,6 +25,7 @@ _SEVERITY = (Verdict.OK, Verdict.PARTIAL, Verdict.FAILED, Verdict.BLOCKED)
 # Shares of requests that failed after all retries (as in the open-contracting data registry).
 _PARTIAL_ABOVE = 0.01
 _FAILED_ABOVE = 0.15
+_FAILED_FROM = 3  # errors: one broken page of a small run is no broken portal
 
 _TIMER_JITTER = timedelta(seconds=30)  # a timer's next turn may come this much early, and must not be passed over
 
@@ -64,7 +65,9 @@ class Tally:
         self.withdrawn += withdrawn
         self._changed()
 
-    def finish(self, visit: Visit, finished: datetime, requests: int, finish_reason: str) -> Run:
+    def finish(
+        self, visit: Visit, finished: datetime, requests: int, finish_reason: str, *, narrowed: bool = False
+    ) -> Run:
         """The run that ``visit`` asked for, with its verdict; ``finish_reason`` is Scrapy's."""
         if finish_reason != "finished":
             self.report(Problem("errors", f"the run broke off: {finish_reason}"))
@@ -75,6 +78,7 @@ class Tally:
             started=visit.now,
             finished=finished,
             verdict=decide_verdict(codes, requests, self.errors),
+            narrowed=narrowed,
             reasons=self._reasons(requests),
             requests=requests,
             seen=self.seen,
@@ -101,9 +105,8 @@ def decide_verdict(codes: Iterable[str], requests: int, errors: int) -> Verdict:
     """The worst that the problems with these ``codes`` (keys of PROBLEMS) and the share of failed requests force."""
     rate = _error_rate(requests, errors)
     verdicts = [PROBLEMS[code] or Verdict.OK for code in codes]
-    verdicts.append(
-        Verdict.FAILED if rate > _FAILED_ABOVE else Verdict.PARTIAL if rate > _PARTIAL_ABOVE else Verdict.OK
-    )
+    failed = rate > _FAILED_ABOVE and errors >= _FAILED_FROM
+    verdicts.append(Verdict.FAILED if failed else Verdict.PARTIAL if rate > _PARTIAL_ABOVE else Verdict.OK)
     return max(verdicts, key=_SEVERITY.index)
 
 
@@ -173,12 +176,16 @@ def find_next(portal: Portal, runs: LastRuns | None, now: datetime) -> tuple[dat
     """When the portal is to be read next, and how; ``now`` for one that never was.
 
     Every ``every`` what is open; all lists instead when the last good full sweep is ``full_every`` old by then. A
-    run that failed is tried again after ``every``.
+    run that failed is tried again after ``every``, a full sweep that failed after eight times that, with open ones
+    between.
     """
     if runs is None:
         return now, Sweep.FULL
-    at = runs.last.started + portal.every
+    # A last run in the future was told by a clock that has been set back since.
+    at = min(runs.last.started, now) + portal.every
     full_at = runs.full.started + portal.full_every if runs.full else at
+    if runs.tried and runs.tried != runs.full:
+        full_at = max(full_at, runs.tried.started + min(8 * portal.every, portal.full_every))
     return at, Sweep.FULL if full_at <= max(at, now) + _jitter(portal) else Sweep.OPEN
 
 

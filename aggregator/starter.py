@@ -8,6 +8,8 @@ from datetime import date
 from string import Template
 from urllib.parse import urlsplit
 
+from aggregator.config import ConfigError, check_tree_address
+
 STARTER = Template("""\
 # Written by `warta init`. Every key is explained in docs/configuration.md; unknown keys are errors.
 # Relative paths are told from the folder of this file.
@@ -55,8 +57,15 @@ years = ["current"]
 
 
 def render_starter(name: str, url: str, portal: str, contact: str, since: date) -> str:
-    """The text of a first warta.toml. ``portal`` is a slug on spse.inaproc.id or an address."""
-    address = portal.strip().rstrip("/") if "://" in portal else f"https://spse.inaproc.id/{portal.strip()}"
+    """The text of a first warta.toml. ``portal`` is a slug on spse.inaproc.id or an address.
+
+    ConfigError where url or portal is neither; all else is checked when the text is read.
+    """
+    try:
+        check_tree_address(url.strip())
+    except ValueError as error:
+        raise ConfigError(f"url: {error}") from error
+    address = _find_address(portal.strip())
     slug = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).path or urlsplit(address).netloc).lower()).strip("-")
     return STARTER.substitute(
         name=_quote(name),
@@ -68,6 +77,16 @@ def render_starter(name: str, url: str, portal: str, contact: str, since: date) 
         portal_name=_quote(_name_portal(slug)),
         portal_url=_quote(address),
     )
+
+
+def _find_address(portal: str) -> str:
+    if "://" in portal:
+        return portal.rstrip("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", portal):
+        raise ConfigError(
+            f"portal: {portal!r} is no slug of spse.inaproc.id, as in batukota; give an address with https://"
+        )
+    return f"https://spse.inaproc.id/{portal}"
 
 
 def _quote(text: str) -> str:

@@ -1,9 +1,9 @@
 """A published folder: every file whole or not at all, written only when its bytes differ, and remembered.
 
 A manifest inside the folder tells what was published from what, so that unchanged parts need no rendering,
-files no longer published are removed, and nothing else is ever touched. A journal names the files of a publish
-that is under way; the next publish looks at those again if it finds one. Names that begin with a dot are ours
-and are not served.
+files no longer published are removed, and nothing else is ever touched; its time is that of the last publish.
+A journal names the files of a publish that is under way; the next publish looks at those again if it finds one.
+Names that begin with a dot are ours and are not served.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -64,6 +64,14 @@ def open_tree(root: Path) -> Iterator[Tree]:
         tree = Tree(root)
         yield tree
         tree.finish()
+
+
+def find_last_publish(root: Path) -> datetime | None:
+    """When a publish into this folder last came to its end, whether or not it changed anything; None: never."""
+    try:
+        return datetime.fromtimestamp((root / MANIFEST).stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 @dataclass
@@ -150,10 +158,12 @@ class Tree:
             target.unlink(missing_ok=True)
         for folder in self._touched_folders:
             _sync_folder(folder)
-        if self._after != self._before:
+        if self._after != self._before or not (self.root / MANIFEST).exists():
             manifest = {name: asdict(part) for name, part in self._after.items()}
             body = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
             self._replace(self.root / MANIFEST, body)
+        else:
+            os.utime(self.root / MANIFEST)
         (self.root / JOURNAL).unlink(missing_ok=True)
 
 

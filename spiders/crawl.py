@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,9 @@ from aggregator.runs import HostBusy, HostLease, Tally
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 HOSTS_AT_ONCE = 60  # hosts crawled side by side; one process has enough to do with these
 
+# The runner's settings override those of the crawlers it is given: so it gets what finds the families, and no more.
+_LOADER_SETTINGS = {name: getattr(spiders.settings, name) for name in ("SPIDER_MODULES", "SPIDER_LOADER_WARN_ONLY")}
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -46,6 +49,11 @@ class Order:
     def as_text(self) -> str:
         """What replay has to know of a run: sweep, kinds, years and limit, as JSON."""
         return json.dumps([self.sweep, self.kinds, self.years, self.limit])
+
+    @property
+    def narrowed(self) -> bool:
+        """Less is asked for than the portal's own kinds and years, so no full sweep comes of it."""
+        return bool(self.kinds or self.years or self.limit is not None)
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -99,14 +107,24 @@ def make_settings(config: Config, portal: Portal) -> Settings:
     return settings
 
 
-def make_visit(portal: Portal, order: Order, now: datetime, known: Mapping[tuple[Kind, str], Known]) -> Visit:
-    """The assignment of one run of time ``now``."""
+def make_visit(
+    portal: Portal,
+    order: Order,
+    now: datetime,
+    known: Mapping[tuple[Kind, str], Known],
+    unfinished: Collection[int] = (),
+) -> Visit:
+    """The assignment of one run of time ``now``.
+
+    ``unfinished`` are fiscal years whose lists still hold packages that are not over: after New Year the old year's
+    winners are told in the old year's list only, so it is read on.
+    """
     return Visit(
         portal=portal.id,
         now=now,
         sweep=order.sweep,
         kinds=order.kinds or portal.kinds,
-        years=order.years or portal.fiscal_years(now),
+        years=order.years or tuple(dict.fromkeys([*portal.fiscal_years(now), *sorted(unfinished)])),
         limit=order.limit,
         known=known,
     )
@@ -131,10 +149,19 @@ class _Crawl:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
-        self._runner = AsyncCrawlerRunner(Settings({"SPIDER_MODULES": spiders.settings.SPIDER_MODULES}))
+        self._runner = AsyncCrawlerRunner(_LOADER_SETTINGS)
 
     def _time(self) -> datetime:
         return self.now + timedelta(seconds=time.monotonic() - self._began)
+
+    def _start_time(self, portal: Portal) -> datetime:
+        """Now, but after the portal's last run: what a clock that was set back would call old is not dropped."""
+        runs = self.repository.find_last_runs().get(portal.id)
+        now = self._time()
+        if runs and runs.last.started >= now:
+            logger.warning("%s: the last run lies in the future, at %s", portal.id, runs.last.started.isoformat())
+            return runs.last.started + timedelta(milliseconds=1)
+        return now
 
     async def run(self, portals: Sequence[Portal]) -> list[Run]:
         families = self._runner.spider_loader.list()
@@ -143,6 +170,7 @@ class _Crawl:
                 raise ConfigError(
                     f"portal {portal.id}: no family {portal.family!r}; choose from {', '.join(sorted(families))}"
                 )
+            self._check_kinds(portal)
         by_host: dict[str, list[Portal]] = {}
         for portal in portals:
             by_host.setdefault(portal.host, []).append(portal)
@@ -151,6 +179,13 @@ class _Crawl:
             done = await asyncio.gather(*(self._crawl_host(places, ids) for ids in by_host.values()))
         runs = {run.portal: run for host_runs in done for run in host_runs}
         return [runs[portal.id] for portal in portals]
+
+    def _check_kinds(self, portal: Portal) -> None:
+        """ConfigError when the portal's family does not have a kind that is asked for."""
+        kinds: tuple[Kind, ...] = getattr(self._runner.spider_loader.load(portal.family), "kinds", ())
+        wrong = [kind for kind in self.order.kinds or portal.kinds if kind not in kinds]
+        if wrong:
+            raise ConfigError(f"portal {portal.id}: {portal.family} has no {wrong[0]}; choose from {', '.join(kinds)}")
 
     def stop(self) -> None:
         self.stopped = True
@@ -171,9 +206,10 @@ class _Crawl:
     async def _crawl_portal(self, portal: Portal) -> Run:
         if self.stopped:
             return self._refuse(portal, Problem("errors", "stopped before it began"))
-        started = self._time()
+        started = self._start_time(portal)
         tally = Tally()
-        visit = make_visit(portal, self.order, started, self.repository.load_known(portal.id))
+        known, unfinished = self.repository.load_known(portal.id), self.repository.find_years(portal.id)
+        visit = make_visit(portal, self.order, started, known, unfinished)
         crawler = Crawler(self._runner.spider_loader.load(portal.family), make_settings(self.config, portal))
         with ExitStack() as stack:
             archive = Archive(self.config.archive_folder, self.repository)
@@ -189,7 +225,7 @@ class _Crawl:
             }.items():
                 crawler.settings.set(name, value)
             requests, reason = await self._run_spider(portal, crawler, tally)
-        run = tally.finish(visit, self._time(), requests, reason)
+        run = tally.finish(visit, max(self._time(), started), requests, reason, narrowed=self.order.narrowed)
         if not self.order.dry_run:
             self.repository.save_run(run)
         logger.info("%s", " ".join(f"{key}={value}" for key, value in run.as_dict().items()))

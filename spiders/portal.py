@@ -107,6 +107,7 @@ _ARGUMENTS = ("portal", "sweep", "kinds", "years", "limit")
 class PortalSpider(scrapy.Spider):
     """One run over one portal. ``scrapy crawl FAMILY -a portal=ID [-a sweep=open] [-a kinds=…] [-a years=…]``."""
 
+    kinds: tuple[Kind, ...] = ()  # those that the family can read
     allowed_domains: list[str]
     portal: Portal
     task: Visit
@@ -169,6 +170,7 @@ class PortalSpider(scrapy.Spider):
             code = "shape" if code == "missing_page" else code
             self.tally.report(Problem(code, f"{what}: {error}", error.sample))
         else:
+            code = "refused" if code == "listing" and error.status in (401, 403) else code
             self.tally.report(Problem(code, f"{what}: {error}"))
 
     async def fetch(
@@ -222,7 +224,7 @@ class PortalSpider(scrapy.Spider):
         try:
             return await engine.download_async(request)
         except IgnoreRequest as error:
-            raise Unavailable(str(error), missing=True) from error
+            raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or off the portal's host
         except _DOWNLOAD_ERRORS as error:
             raise Unavailable(f"{type(error).__name__} {error}".strip()[:160]) from error
 

@@ -24,9 +24,9 @@ from aggregator.archive import Archive, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Problem, Reading, Record, Run, Tender
+from aggregator.models import Problem, Reading, Record, Run
 from aggregator.repository import Repository
-from aggregator.runs import Tally
+from aggregator.runs import HostBusy, HostLease, Tally
 from spiders.crawl import Order, make_settings, make_visit, run_in_reactor
 
 BATCH = 500  # tenders corrected in one transaction
@@ -70,17 +70,26 @@ def replay(
 
 def _replay_portal(config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime) -> Run:
     tally = Tally()
-    visit = make_visit(portal, Order(), now, {})
+    try:
+        with HostLease(config.lock_folder, portal.host):  # no crawl of it may write meanwhile
+            _rebuild(config, portal, repository, since, now, tally)
+    except HostBusy as busy:
+        tally.report(Problem("busy", str(busy)))
+    return tally.finish(make_visit(portal, Order(), now, {}), now, 0, "finished")
+
+
+def _rebuild(
+    config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime, tally: Tally
+) -> None:
     if not repository.load_known(portal.id):
         _replay_runs(config, portal, repository, repository, since, tally)
         tally.count(new=tally.seen)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
-            _replay_runs(config, portal, repository, rebuilt, since, tally)
-            for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"))):
-                _take_over(repository, records, now, tally)
-    return tally.finish(visit, now, 0, "finished")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
+        _replay_runs(config, portal, repository, rebuilt, since, tally)
+        for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"))):
+            _take_over(repository, records, now, tally)
 
 
 def _take_over(repository: Repository, records: Sequence[Record], now: datetime, tally: Tally) -> None:
@@ -89,12 +98,14 @@ def _take_over(repository: Repository, records: Sequence[Record], now: datetime,
     lacking = [r for r in records if (r.tender.kind, r.tender.key) not in known]
     for record in lacking:
         repository.save([Reading(tender=record.tender)], record.first_seen)
-    kept = [_as_far_as_archived(r.tender) for r in records if (r.tender.kind, r.tender.key) in known]
+    kept = [_as_far_as_archived(r) for r in records if (r.tender.kind, r.tender.key) in known]
     tally.count(new=len(lacking), changed=repository.correct(kept, now))
 
 
-def _as_far_as_archived(tender: Tender) -> Tender:
-    return replace(tender, unread=tender.unread | {"incomplete"})
+def _as_far_as_archived(record: Record) -> Record:
+    """Without ``incomplete``: it may be the archive that lacks a page."""
+    tender = replace(record.tender, unread=record.tender.unread | {"incomplete"})
+    return replace(record, tender=tender)
 
 
 def _replay_runs(

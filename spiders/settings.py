@@ -5,6 +5,7 @@ from tldextract import TLDExtract
 
 BOT_NAME = "warta"
 SPIDER_MODULES = ["spiders"]
+SPIDER_LOADER_WARN_ONLY = True  # a family that cannot be imported must not stop the others
 USER_AGENT = "Mozilla/5.0 (compatible; WartaPengadaan/1.0)"  # SPSE refuses agents that do not begin so
 TWISTED_REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 

@@ -11,8 +11,9 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Said:
     err: str
 
     @property
-    def json(self) -> dict[str, list[dict[str, object]]]:
+    def json(self) -> dict[str, Any]:
         told = json.loads(self.out)
         assert isinstance(told, dict)
         return told
@@ -198,6 +199,25 @@ def test_init_writes_nothing_that_would_not_load(warta: Warta, tmp_path: Path) -
     assert not (tmp_path / "desk").exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "portal", "line"),
+    [
+        ("batukota", "batukota", "warta: url: 'batukota' is not a web address; write it with https:// in front"),
+        ("https://blp.example.go.id/?a=b", "batukota", "warta: url: 'https://blp.example.go.id/?a=b' has a ? or #"),
+        ("https://blp.example.go.id/", "Kota Batu", "warta: portal: 'Kota Batu' is no slug of spse.inaproc.id"),
+        ("https://blp.example.go.id/", "lpse.x.go.id/eproc4", "warta: portal: 'lpse.x.go.id/eproc4' is no slug"),
+        ("https://blp.example.go.id/", "https://lpse.x.go.id/kota batu", "warta: desk/warta.toml:"),
+    ],
+)
+def test_init_refuses_what_cannot_work(warta: Warta, tmp_path: Path, url: str, portal: str, line: str) -> None:
+    said = warta("init", "desk", "--name", "BLP", "--url", url, "--portal", portal, "--yes")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(line)
+    assert said.err.count("\n") == 1
+    assert portal == "batukota" or "https://" in said.err
+    assert not (tmp_path / "desk").exists()
+
+
 def test_crawl_json_prints_one_object_and_nothing_else(desk: Path, warta: Warta) -> None:
     said = warta("crawl", "--json")
     [told] = said.json["portals"]
@@ -245,6 +265,7 @@ def test_export_takes_the_filter_keys_as_options(desk: Path, warta: Warta) -> No
     assert {t["kind"] for t in export("--kind", "tender", "--kind", "recorded")} == {"tender", "recorded"}
     assert export("--min_value", "1000000") == export("--min-value", "1000000")
     assert len(export("--limit", "3", "--sort", "value")) == 3
+    assert export("--limit", "5000") == everything
     assert [t["key"] for t in export("--key", everything[0]["key"])] == [everything[0]["key"]]
     assert export("--q", "tidakadakatainiya") == []
 
@@ -276,6 +297,23 @@ def test_status_and_portals_tell_how_it_stands(desk: Path, warta: Warta) -> None
     assert warta("portals", "--json").json["portals"] == said.json["portals"]
     assert "malangkota" in warta("portals").out
     assert "Healthy." in warta("status").out
+
+
+def test_a_publish_far_behind_the_last_run_is_not_healthy(desk: Path, warta: Warta) -> None:
+    warta("run")
+    published = warta("status", "--json").json["published"]
+    assert published["updated"].endswith("+07:00")
+    manifest = desk / "var/public/.warta.json"
+    last_run = datetime.fromisoformat(str(warta("status", "--json").json["portals"][0]["last_run"]))
+    for minutes, code in ((59, 0), (61, 1)):  # four times 15m
+        then = (last_run - timedelta(minutes=minutes)).timestamp()
+        os.utime(manifest, (then, then))
+        said = warta("status", "--json")
+        assert (said.code, said.json["healthy"], said.json["published"]["healthy"]) == (code, not code, not code)
+        assert said.json["portals"][0]["healthy"]
+    assert "long before the last run" in warta("status").out
+    warta("publish")
+    assert warta("status").code == 0
 
 
 def test_run_crawls_and_publishes_and_due_waits_for_its_turn(desk: Path, portal: Server, warta: Warta) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.filters import MAX_CHOICES, MAX_LIMIT, MAX_TEXT, Filter, FilterError, Moment, Sort
+from aggregator.filters import MAX_CHOICES, MAX_LIMIT, MAX_ROWS, MAX_TEXT, Filter, FilterError, Moment, Sort
 from aggregator.models import Category, Kind, Method, Status
 
 WIB = ZoneInfo("Asia/Jakarta")
@@ -50,6 +50,13 @@ def test_sort_and_limit() -> None:
     assert Filter().with_limit(5).limit == 5
 
 
+def test_the_cap_of_a_limit_is_the_callers() -> None:
+    assert Filter.parse({"limit": MAX_LIMIT + 1}).limit == MAX_LIMIT + 1
+    assert Filter.parse({"limit": MAX_LIMIT}, most=MAX_LIMIT).limit == MAX_LIMIT
+    with pytest.raises(FilterError, match=f"not from 1 to {MAX_LIMIT}"):
+        Filter.parse({"limit": MAX_LIMIT + 1}, most=MAX_LIMIT)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [
@@ -62,8 +69,9 @@ def test_sort_and_limit() -> None:
         ("min_value", True, "as in 500000000"),
         ("year", "1999", "not from 2000 to 2100"),
         ("year", "dua ribu", "not a whole number"),
-        ("limit", str(MAX_LIMIT + 1), f"not from 1 to {MAX_LIMIT}"),
-        ("limit", "0", f"not from 1 to {MAX_LIMIT}"),
+        ("limit", str(MAX_ROWS + 1), f"not from 1 to {MAX_ROWS}"),
+        ("limit", "0", f"not from 1 to {MAX_ROWS}"),
+        ("limit", ["1", "2"], "takes one value"),
         ("sort", "price", "choose from published, deadline, value, changed"),
         ("retender", "maybe", "neither true nor false"),
         ("deadline_to", "besok", "as in 2026-12-03"),

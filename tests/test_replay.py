@@ -11,6 +11,7 @@ from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.models import Reading, Run, Sweep, Verdict
 from aggregator.repository import Repository
+from aggregator.runs import HostLease
 from spiders.replay import replay
 from spiders.spse import pages
 from tests.road import ALL, WIB, Road
@@ -88,3 +89,11 @@ def test_what_the_database_lacks_is_added(road: Road) -> None:
     run = replay_all(road, lost.repository)
     assert run.new == len(road.records()) - 3
     assert lost.records().keys() == road.records().keys()
+
+
+def test_a_replay_beside_a_crawl_is_refused(road: Road) -> None:
+    road.crawl()
+    with HostLease(road.config.lock_folder, road.config.portal[0].host):
+        run = replay_all(road, road.repository)
+    assert run.verdict is Verdict.FAILED
+    assert run.reasons[0].startswith("busy")

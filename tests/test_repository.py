@@ -32,6 +32,7 @@ from aggregator.models import (
     Milestone,
     Money,
     Reading,
+    Record,
     Run,
     Status,
     Sweep,
@@ -211,11 +212,19 @@ def test_every_release_comes_with_the_tender_as_it_left_it(history: list[Tender]
 def test_a_correction_is_recorded_but_no_news(repository: Repository) -> None:
     repository.save(read(TENDER), READ)
     right = replace(TENDER, title="Rehabilitasi Saluran")
-    assert repository.correct([TENDER, right, make("unknown")], READ + HOUR) == 1
+    records = [Record(tender=t, first_seen=READ, last_seen=READ, changed=READ) for t in (right, make("unknown"))]
+    assert repository.correct(records, READ + HOUR) == 1
     assert one(repository) == right
     assert events(repository) == [(Event.NEW,), ()]
     assert [release.events for release, _ in repository.find_releases(Filter(), READ, WIB)] == [(Event.NEW,)]
     assert find(repository, q="drainase") == []
+
+
+def test_a_correction_from_before_the_last_reading_is_left_out(repository: Repository) -> None:
+    repository.save(read(TENDER), READ + HOUR)
+    stale = Record(tender=replace(TENDER, title="Lama"), first_seen=READ, last_seen=READ, changed=READ)
+    assert repository.correct([stale], READ + 2 * HOUR) == 0
+    assert one(repository) == TENDER
 
 
 def test_a_killed_writer_leaves_whole_batches(repository: Repository, config: Config) -> None:

@@ -186,7 +186,7 @@ def due(runs: LastRuns | None, portal: Portal = PORTAL) -> list[Sweep]:
 
 def last_runs(last: Run, full: timedelta | None) -> LastRuns:
     good_full = make_run(full, Sweep.FULL) if full is not None else None
-    return LastRuns(last=last, good=None, full=good_full)
+    return LastRuns(last=last, good=None, full=good_full, tried=good_full)
 
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

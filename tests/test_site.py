@@ -241,7 +241,7 @@ def test_portals_are_told_worst_first() -> None:
 
     def ended(portal: str, verdict: Verdict) -> LastRuns:
         run = Run(portal=portal, sweep=Sweep.OPEN, started=READ, finished=READ, verdict=verdict, seen=1200)
-        return LastRuns(last=run, good=run if verdict in {Verdict.OK, Verdict.PARTIAL} else None, full=None)
+        return LastRuns(last=run, good=run if verdict in {Verdict.OK, Verdict.PARTIAL} else None, full=None, tried=None)
 
     runs = {
         "malangkota": ended("malangkota", Verdict.OK),

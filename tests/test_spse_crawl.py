@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aggregator.config import parse_config
+from aggregator.config import ConfigError, parse_config
 from aggregator.database import open_database
 from aggregator.models import Event, Kind, Status, Sweep, Verdict
 from aggregator.repository import Repository
+from demo.messages import Request, Response
 from demo.server import serve
 from demo.spse import Portal as StandIn
 from demo.world import World
 from spiders.crawl import Order, crawl
 from tests.conftest import CONFIG
 from tests.road import NOW, Road, is_same
+
+
+@dataclass
+class Without:
+    """A stand-in that lacks one page."""
+
+    stand_in: Any
+    path: str
+    prefix: str = "/malangkota"
+
+    def advance(self, by: timedelta) -> None:
+        self.stand_in.advance(by)
+
+    def answer(self, request: Request) -> Response:
+        if request.path.endswith(self.path):
+            return Response(b"<p>Halaman yang dituju tidak ditemukan</p>", "missing", 404)
+        answer: Response = self.stand_in.answer(request)
+        return answer
+
+
+@dataclass
+class Watched:
+    """A stand-in that notes who asks."""
+
+    stand_in: Any
+    agents: set[str]
+    prefix: str = "/malangkota"
+
+    def advance(self, by: timedelta) -> None:
+        self.stand_in.advance(by)
+
+    def answer(self, request: Request) -> Response:
+        self.agents.add(request.headers["user-agent"])
+        answer: Response = self.stand_in.answer(request)
+        return answer
+
 
 # A quiet portal -------------------------------------------------------------------------------------------
 
@@ -69,6 +108,53 @@ def test_schedules_of_open_tenders_are_read_again_after_refresh(road: Road) -> N
     assert road.server.stats.pages["schedule"] == opened
     assert "announcement" not in road.server.stats.pages
     assert (run.verdict, run.changed) == (Verdict.OK, 0)
+
+
+def test_after_new_year_the_old_years_packages_are_followed_to_their_end(road: Road) -> None:
+    road.crawl(years=())
+    road.world.advance(days=60)
+    assert road.crawl(minutes=60 * 24 * 60, years=()).verdict is Verdict.OK
+    kept = {k: r.tender.status for k, r in road.records().items() if k in road.truth()}
+    told = {k: row["status"] for k, row in road.truth().items() if k in kept}
+    assert kept == told
+
+
+def test_a_narrowed_run_is_no_full_sweep(road: Road) -> None:
+    road.crawl(limit=2)
+    runs = road.repository.find_last_runs()["malangkota"]
+    assert (runs.full, runs.tried) == (None, None)
+    road.crawl(years=())
+    assert road.repository.find_last_runs()["malangkota"].full is not None
+
+
+def test_a_clock_that_was_ahead_costs_no_change(road: Road) -> None:
+    road.crawl(minutes=365 * 24 * 60)
+    key = road.world.open("tender")[0].key
+    road.world.cancel(key, "Perubahan anggaran")
+    assert road.crawl(minutes=-364 * 24 * 60).changed == 1
+    assert road.records()["tender", key].tender.status is Status.CANCELLED
+
+
+def test_a_kind_that_the_family_does_not_have_is_a_mistake_of_the_configuration(road: Road) -> None:
+    with pytest.raises(ConfigError, match="spse has no plan; choose from tender"):
+        road.crawl(kinds=(Kind.PLAN,))
+
+
+def test_a_portal_without_lists_of_a_kind_is_partial(road: Road) -> None:
+    road.server.stand_ins["/malangkota"] = Without(road.server.stand_ins["/malangkota"], "/darurat")
+    run = road.crawl()
+    assert run.verdict is Verdict.PARTIAL
+    assert [reason[:20] for reason in run.reasons][:1] == ["missing_page: list o"]
+
+
+def test_the_delay_and_the_agent_of_the_configuration_are_kept(road: Road) -> None:
+    road.config = road.config.model_copy(update={"crawl": road.config.crawl.model_copy(update={"delay": 0.05})})
+    agents: set[str] = set()
+    stand_in = road.server.stand_ins["/malangkota"]
+    road.server.stand_ins["/malangkota"] = Watched(stand_in, agents)
+    road.crawl(Sweep.OPEN, limit=2)
+    assert (road.server.stats.smallest_gap or 0) >= 0.045  # the clocks of two processes differ by a little
+    assert agents == {road.config.user_agent}
 
 
 def test_a_limit_ends_each_list_and_withdraws_nothing(road: Road) -> None:
@@ -211,7 +297,7 @@ def test_a_listing_that_stays_small_for_a_week_is_believed(road: Road) -> None:
         ("forbidden", "dt/", {Verdict.FAILED}),
         ("truncated", "pengumuman", {Verdict.FAILED}),
         ("hang_up", "dt/pl", {Verdict.FAILED}),
-        ("odd_row", "dt/lelang", {Verdict.FAILED}),
+        ("odd_row", "dt/lelang", {Verdict.PARTIAL}),
         ("unsorted", "dt/", {Verdict.PARTIAL}),
         ("duplicates", "dt/", {Verdict.PARTIAL}),
         ("challenge", "", {Verdict.BLOCKED}),

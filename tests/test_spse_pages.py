@@ -48,7 +48,7 @@ def read_page(path: Path) -> Any:
         "contracts": lambda: parse_contracts(body),
         "realisations": lambda: parse_realisations(body, WIB),
         "home": lambda: parse_home(body, WIB),
-        "list": lambda: parse_list(body, Kind(rest)),
+        "list": lambda: parse_list(body, Kind(rest))[0],
     }
     return as_json(readers[reader]())
 
@@ -106,14 +106,14 @@ def sample(name: str) -> bytes:
     ],
 )
 def test_recorded_lists(name: str, kind: Kind, count: int) -> None:
-    rows = parse_list(sample(name), kind)
+    rows, _ = parse_list(sample(name), kind)
     assert len(rows) == count
     assert all(row.title and row.buyer and row.stage and row.fiscal_years and not row.unknown for row in rows)
     assert len({row.key for row in rows}) == count
 
 
 def test_recorded_badges_are_no_part_of_the_title() -> None:
-    rows = {row.key: row for row in parse_list(sample("dt_lelang_kemkes_2025.json"), Kind.TENDER)}
+    rows = {row.key: row for row in parse_list(sample("dt_lelang_kemkes_2025.json"), Kind.TENDER)[0]}
     both = rows["10100208000"]
     assert both.badges == ("Tender Ulang", "Tender Gagal")
     assert "Tender" not in both.title
@@ -205,8 +205,16 @@ def test_a_list_of_another_shape_is_an_error(body: bytes) -> None:
         parse_list(body, Kind.TENDER)
 
 
+def test_one_row_that_cannot_be_read_does_not_cost_the_others() -> None:
+    answer = json.loads((FIXTURES / "list-tender.json").read_text(encoding="utf-8"))
+    answer["data"][1].append("one cell too many")
+    rows, wrong = parse_list(json.dumps(answer).encode(), Kind.TENDER)
+    assert len(rows) == len(answer["data"]) - 1
+    assert [str(error) for error in wrong] == ["a tender row that has not 16 cells"]
+
+
 def test_an_empty_list_is_a_value() -> None:
-    assert parse_list(b'{"draw":"1","recordsTotal":2147483647,"data":[]}', Kind.TENDER) == []
+    assert parse_list(b'{"draw":"1","recordsTotal":2147483647,"data":[]}', Kind.TENDER) == ([], [])
 
 
 @pytest.mark.parametrize("reader", [parse_winners, parse_contracts])

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from feeds.tree import JOURNAL, LOCK, MANIFEST, File, Part, Published, open_tree
+from feeds.tree import JOURNAL, LOCK, MANIFEST, File, Part, Published, find_last_publish, open_tree
 
 NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
 BODY = b"<p>" + b"paket " * 200
@@ -133,12 +133,27 @@ def test_an_unreadable_manifest_only_costs_time(
     assert "part" in json.loads((root / MANIFEST).read_text())
 
 
-def test_the_manifest_is_left_alone_when_nothing_changed(tmp_path: Path) -> None:
+def test_the_manifest_is_not_written_again_but_tells_of_every_publish(tmp_path: Path) -> None:
+    assert find_last_publish(tmp_path) is None
     save(tmp_path, {"a.rss": BODY})
-    before = (tmp_path / MANIFEST).stat().st_mtime_ns
+    inode = (tmp_path / MANIFEST).stat().st_ino
+    os.utime(tmp_path / MANIFEST, (NOW.timestamp(), NOW.timestamp()))
+    start = datetime.now(UTC)
     with open_tree(tmp_path) as tree:
         assert isinstance(tree.find_kept("part", "1"), Part)
-    assert (tmp_path / MANIFEST).stat().st_mtime_ns == before
+    assert (tmp_path / MANIFEST).stat().st_ino == inode
+    last = find_last_publish(tmp_path)
+    assert last is not None
+    assert last >= start - timedelta(seconds=1)  # file systems count in ticks
+    assert last != NOW
+
+
+def test_a_publish_that_failed_does_not_count(tmp_path: Path) -> None:
+    save(tmp_path, {"a.rss": BODY})
+    before = find_last_publish(tmp_path)
+    with pytest.raises(RuntimeError), open_tree(tmp_path):
+        raise RuntimeError("no words for it")
+    assert find_last_publish(tmp_path) == before
 
 
 def test_an_interrupted_publish_leaves_whole_files_and_no_litter(

@@ -95,8 +95,11 @@ _LISTS: Mapping[Kind, _Columns] = {
 }
 
 
-def parse_list(body: bytes, kind: Kind) -> list[Row]:
-    """The rows of one DataTables answer. ShapeError when it is no JSON of that shape (an HTML page, say)."""
+def parse_list(body: bytes, kind: Kind) -> tuple[list[Row], list[ShapeError]]:
+    """The rows of one DataTables answer, and what is wrong with those that cannot be read.
+
+    ShapeError when it is no JSON of that shape (an HTML page, say), or when no row can be read.
+    """
     try:
         answer = json.loads(body)
     except ValueError as error:
@@ -104,7 +107,16 @@ def parse_list(body: bytes, kind: Kind) -> list[Row]:
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         raise ShapeError("a list answer without data", body[:120].decode("utf-8", "replace"))
-    return [_parse_row(cells, kind) for cells in rows]
+    read: list[Row] = []
+    wrong: list[ShapeError] = []
+    for cells in rows:
+        try:
+            read.append(_parse_row(cells, kind))
+        except ShapeError as error:
+            wrong.append(error)
+    if wrong and not read:
+        raise wrong[0]
+    return read, wrong
 
 
 def _parse_row(cells: object, kind: Kind) -> Row:

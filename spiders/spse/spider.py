@@ -49,6 +49,7 @@ class SpseSpider(PortalSpider):
     """One SPSE portal, ``https://spse.inaproc.id/{slug}``."""
 
     name = "spse"
+    kinds = tuple(_ADDRESSES)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,7 +113,8 @@ class SpseSpider(PortalSpider):
         """One list of one kind and year, page by page, and the details of its new and different rows."""
         check = _ListCheck(kind, year)
         try:
-            async for rows in self._list_pages(kind, year):
+            async for rows, wrong in self._list_pages(kind, year):
+                check.refuse(wrong)
                 kept = list(check.accept(rows))
                 for row in kept:
                     self._report_unknown(f"{kind} {row.key}", row.unknown)
@@ -126,31 +128,34 @@ class SpseSpider(PortalSpider):
                         yield reading
                 yield Listing(kind=kind, year=year, keys=tuple(row.key for row in kept))
         except (Unavailable, ShapeError) as error:
-            self.give_up("listing", f"list of {kind} {year}", error)
+            # A portal without lists of a kind answers 404: no failure of the others.
+            absent = isinstance(error, Unavailable) and error.missing and not check.begun
+            self.give_up("missing_page" if absent else "listing", f"list of {kind} {year}", error)
             return
         for problem in check.problems():
             self.tally.report(problem)
         if self.task.limit is None and not check.problems():
             yield Listing(kind=kind, year=year, complete=True)
 
-    async def _list_pages(self, kind: Kind, year: int) -> AsyncIterator[list[lists.Row]]:
+    async def _list_pages(self, kind: Kind, year: int) -> AsyncIterator[tuple[list[lists.Row], list[ShapeError]]]:
         """Pages ordered by key until one is empty or shorter than an earlier one; advances by rows received."""
         token = await self._read_token(kind)
         start, longest, draw = 0, 0, 1
         while self.task.limit is None or start < self.task.limit:
             length = LENGTH if self.task.limit is None else min(LENGTH, self.task.limit - start)
             try:
-                rows = await self._post_list(kind, year, token, draw, start, length)
+                rows, wrong = await self._post_list(kind, year, token, draw, start, length)
             except _TokenRefused:
                 token = await self._read_token(kind)
-                rows = await self._post_list(kind, year, token, draw, start, length)
-            if not rows:
+                rows, wrong = await self._post_list(kind, year, token, draw, start, length)
+            received = len(rows) + len(wrong)
+            if not received:
                 return
-            yield rows
-            start, draw = start + len(rows), draw + 1
-            if len(rows) < longest:
+            yield rows, wrong
+            start, draw = start + received, draw + 1
+            if received < longest:
                 return
-            longest = len(rows)
+            longest = received
 
     # Details -----------------------------------------------------------------------------------------
 
@@ -246,8 +251,9 @@ class SpseSpider(PortalSpider):
         except Unavailable as error:
             details.missing = details.missing or error.missing
             self.give_up("missing_page", self._url(address), error)
-        except ShapeError as error:
-            self.give_up("shape", self._url(address), error)
+        except (LookupError, ValueError) as error:  # ShapeError, or a page that the parser was not written for
+            shape = error if isinstance(error, ShapeError) else ShapeError(f"{type(error).__name__}: {error}")
+            self.give_up("shape", self._url(address), shape)
         details.failed = True
         return None
 
@@ -276,7 +282,7 @@ class SpseSpider(PortalSpider):
 
     async def _post_list(
         self, kind: Kind, year: int, token: str, draw: int, start: int, length: int
-    ) -> list[lists.Row]:
+    ) -> tuple[list[lists.Row], list[ShapeError]]:
         """One page of a list. A stale or wrong token answers 403, or HTML where JSON was due: _TokenRefused."""
         addresses = _ADDRESSES[kind]
         query = urlencode({"kategoriId": "", "rekanan": "", "tahun": year, "instansiId": ""})
@@ -321,6 +327,16 @@ class _ListCheck:
     _by_text: bool = True
     _twice: str = ""
     _other_year: str = ""
+    _wrong: list[ShapeError] = field(default_factory=list)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a page of the list was read."""
+        return bool(self._keys or self._wrong)
+
+    def refuse(self, wrong: Sequence[ShapeError]) -> None:
+        """Rows that cannot be read: told, and the list is not complete."""
+        self._wrong += wrong
 
     def accept(self, rows: Sequence[lists.Row]) -> Iterator[lists.Row]:
         """The rows that may be kept: each key once, none of another fiscal year."""
@@ -347,4 +363,5 @@ class _ListCheck:
             found.append(Problem("unsorted", f"{what}: rows are not ordered by key as asked"))
         if self._other_year:
             found.append(Problem("filter", f"{what}: rows of other years left out", self._other_year))
+        found += [Problem("shape", f"{what}: {error}", error.sample) for error in self._wrong]
         return found
