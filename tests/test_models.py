@@ -206,7 +206,7 @@ def test_a_run_tells_what_crawl_json_prints() -> None:
 
 
 def test_every_field_of_a_run_that_counts_is_printed() -> None:
-    told = {f.name for f in fields(Run)} - {"sweep", "started", "finished"}
+    told = {f.name for f in fields(Run)} - {"sweep", "started", "finished", "narrowed"}
     run = Run(
         portal="x",
         sweep=Sweep.FULL,
