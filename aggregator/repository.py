@@ -147,7 +147,7 @@ class Repository:
         return Listed(withdrawn=withdrawn)
 
     def find_years(self, portal: str) -> set[int]:
-        """Fiscal years in whose lists packages stand that are not over yet."""
+        """Fiscal years in whose lists packages stand that are not over yet; plans never end, and do not count."""
         statement = (
             sa.select(listed.c.year)
             .distinct()
@@ -159,7 +159,7 @@ class Repository:
                     listed.c.key == tenders.c.key,
                 ),
             )
-            .where(listed.c.portal == portal, listed.c.year != HOME)
+            .where(listed.c.portal == portal, listed.c.year != HOME, listed.c.kind != Kind.PLAN)
             .where(tenders.c.status.in_([Status.PLANNED, Status.ACTIVE]))
         )
         with reading(self._engine) as connection:

@@ -154,10 +154,12 @@ class PortalSpider(scrapy.Spider):
 
     async def _wait_for_items(self) -> None:
         """Until all that was yielded is taken in: the engine otherwise sees only at its next heartbeat, every 5 s,
-        that the spider has nothing left to do."""
+        that the spider has nothing left to do. No longer than that heartbeat."""
         engine = self.crawler.engine
-        while engine and engine.scraper.slot and not engine.scraper.slot.is_idle():
-            await asyncio.sleep(0)
+        for _ in range(1000):
+            if not engine or not engine.scraper.slot or engine.scraper.slot.is_idle():
+                return
+            await asyncio.sleep(0.005)
 
     def give_up(self, code: str, what: str, error: Unavailable | ShapeError) -> None:
         """Counts and reports a page that stays unread: ``what`` names it in the verdict's reasons.

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from lxml.html import HtmlElement
 
 from aggregator.models import Kind, Money
-from spiders.reading import ShapeError, clean_text, parse_fragment, parse_html, parse_rupiah, parse_time, text_of
+from spiders.reading import (
+    ShapeError,
+    clean_text,
+    fingerprint,
+    parse_fragment,
+    parse_html,
+    parse_rupiah,
+    parse_time,
+    text_of,
+)
 from spiders.spse.pages import parse_stage, parse_years, split_badges
 from spiders.spse.words import METHODS, find_category, unknown_badges
 
@@ -165,11 +173,6 @@ def _split_name(markup: str) -> tuple[str, tuple[str, ...]]:
     if "<" not in markup and "&" not in markup:
         return clean_text(markup), ()
     return split_badges(parse_fragment(markup))
-
-
-def fingerprint(cells: Iterable[str]) -> bytes:
-    """Eight bytes that differ when a row does; never empty."""
-    return blake2b("\x1f".join(cells).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 # Home page -----------------------------------------------------------------------------------------------
