@@ -24,6 +24,7 @@ import zstandard
 from scrapy.http import Request, Response
 
 SEGMENT_SIZE = 64 * 1024 * 1024  # bytes; a full segment is never written again
+KEPT_HEADERS = ("Content-Type", "Link", "X-WP-Total", "X-WP-TotalPages")  # never cookies, never keys
 INDEX_EVERY = 100  # answers between two transactions; a killed run's rest is found again in its segment
 
 _SKIPPABLE = 0x184D2A50
@@ -38,7 +39,7 @@ class ArchiveError(Exception):
 class Snapshot:
     """One answer in the archive. ``run`` is the time of the run that asked, ``asked`` what it was to read.
 
-    Hashes are SHA-256 of the bodies.
+    ``headers`` are those that a parser may need (KEPT_HEADERS), as a JSON object. Hashes are SHA-256 of the bodies.
 
     It stands in ``segment`` from ``start`` to ``stop``, its body from ``frame`` on; ``frame`` equals ``stop``
     where an earlier snapshot holds the same body.
@@ -52,7 +53,7 @@ class Snapshot:
     request_hash: bytes
     fetched: datetime
     status: int
-    content_type: str
+    headers: str
     body_hash: bytes
     segment: str
     start: int
@@ -138,7 +139,7 @@ class RunArchive:
             "request": hash_body(request.body).hex(),
             "fetched": self._clock().isoformat(),
             "status": response.status,
-            "type": (response.headers.get("Content-Type") or b"").decode("latin-1"),
+            "headers": json.dumps(_kept_headers(response)),
             "body": body_hash.hex(),
         }
         frame = b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body)
@@ -220,6 +221,11 @@ class Segment:
         os.close(self._descriptor)  # lets go of the lock, too
 
 
+def _kept_headers(response: Response) -> dict[str, str]:
+    told = ((name, response.headers.get(name)) for name in KEPT_HEADERS)
+    return {name: value.decode("latin-1") for name, value in told if value}
+
+
 def hash_body(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
@@ -283,7 +289,7 @@ def _parse_head(description: bytes, segment: str, start: int, frame: int) -> Sna
         request_hash=bytes.fromhex(head["request"]),
         fetched=datetime.fromisoformat(head["fetched"]),
         status=head["status"],
-        content_type=head["type"],
+        headers=head["headers"],
         body_hash=bytes.fromhex(head["body"]),
         segment=segment,
         start=start,

@@ -33,7 +33,7 @@ from scrapy.exceptions import (
 )
 from scrapy.http import Request, Response
 
-from aggregator.config import Portal, load_config
+from aggregator.config import ConfigError, Portal, load_config
 from aggregator.models import Kind, Listing, Problem, Reading, Sweep, Visit
 from spiders.reading import Refusal, ShapeError
 
@@ -146,6 +146,8 @@ class PortalSpider(scrapy.Spider):
             self.tally.report(stop.problem)
         except (Unavailable, ShapeError) as error:
             self.give_up("listing", self.portal.id, error)
+        except ConfigError as mistake:
+            self.tally.report(Problem("errors", str(mistake)))
         except Exception as error:
             # Scrapy would log this and call the run finished: the verdict must know.
             self.tally.report(Problem("errors", f"{type(error).__name__}: {error}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,7 @@ def test_what_was_answered_comes_back_in_order(archive: Archive) -> None:
         ("POST", "/dt/lelang", 500),
     ]
     assert found[1].request_hash == hash_body(b"start=0")
-    assert found[0].content_type == "text/html; charset=utf-8"
+    assert json.loads(found[0].headers) == {"Content-Type": "text/html; charset=utf-8"}
     assert (found[0].portal, found[0].run) == ("malangkota", RUN)
 
 
@@ -61,7 +62,7 @@ def test_an_answer_without_type_or_body(archive: Archive) -> None:
     with archive.open_run("malangkota", RUN) as run:
         run.save(Request(BASE), Response(BASE, status=503))
     (snapshot,) = find(archive)
-    assert (archive.read(snapshot), snapshot.content_type, snapshot.status) == (b"", "", 503)
+    assert (archive.read(snapshot), snapshot.headers, snapshot.status) == (b"", "{}", 503)
 
 
 def test_the_same_body_is_written_once(archive: Archive) -> None:

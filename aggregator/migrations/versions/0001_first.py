@@ -137,7 +137,7 @@ def _create_snapshots() -> None:
         sa.Column("request_hash", sa.LargeBinary, nullable=False),
         sa.Column("fetched", sa.BigInteger, nullable=False),
         sa.Column("status", sa.Integer, nullable=False),
-        sa.Column("content_type", sa.String, nullable=False),
+        sa.Column("headers", sa.String, nullable=False),
         sa.Column("body_hash", sa.LargeBinary, nullable=False),
         sa.Column("segment", sa.String, nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),

@@ -1,0 +1,1 @@
+"""SiRUP: the national register of procurement plans (rencana umum pengadaan, RUP)."""
