@@ -45,8 +45,9 @@ def test_the_shipped_configuration_loads() -> None:
     assert config.publisher.name == "BLP Kota Malang"
     enabled = [portal.id for portal in config.portal if portal.enabled]
     assert enabled == ["malangkota", "malangkab", "batukota"]
-    assert {portal.family for portal in config.portal} == {"spse"}
-    assert all(portal.url == f"https://spse.inaproc.id/{portal.id}" for portal in config.portal)
+    spse = [portal for portal in config.portal if portal.family == "spse"]
+    assert all(portal.url == f"https://spse.inaproc.id/{portal.id}" for portal in spse)
+    assert {portal.enabled for portal in config.portal if portal.family != "spse"} == {False}
     assert [feed.id for feed in config.feed] == ["konstruksi-jalan", "paket-kecil", "perubahan-konstruksi"]
 
 
