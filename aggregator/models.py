@@ -190,6 +190,39 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sanction:
+    """An entry of a blacklist (daftar hitam): from ``starts`` to ``ends`` the supplier may not be awarded anything.
+
+    ``decree`` is the number of the decision (nomor SK), ``reason`` the violation, both as the source words them.
+    """
+
+    supplier: str
+    decree: str | None = None
+    reason: str | None = None
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "supplier": self.supplier,
+            "decree": self.decree,
+            "reason": self.reason,
+            "starts": _iso(self.starts),
+            "ends": _iso(self.ends),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        return cls(
+            supplier=value["supplier"],
+            decree=value["decree"],
+            reason=value["reason"],
+            starts=_instant(value["starts"]),
+            ends=_instant(value["ends"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tender:
     """One contracting process as its source announces it.
 
@@ -198,6 +231,7 @@ class Tender:
     *Akhir Pendaftaran*), ``deadline`` closes bids (the schedule's upload stage). ``published`` is *Tanggal
     Pembuatan*. ``unread`` names fields that this reading, or for a kept tender no reading so far, looked at:
     their value here means nothing. ``incomplete``: a page that should have been read could not be had.
+    ``sanctions`` are what a notice of a blacklist tells; every other tender has none.
 
     Raises ValueError when the key is not URL-safe, the title empty, or a time has no zone.
     """
@@ -232,6 +266,7 @@ class Tender:
     awards: tuple[Award, ...] = ()
     contracts: tuple[Contract, ...] = ()
     documents: tuple[Document, ...] = ()
+    sanctions: tuple[Sanction, ...] = ()
     incomplete: bool = False
     unread: frozenset[str] = frozenset()
 
@@ -249,7 +284,10 @@ class Tender:
         return (self.portal, self.kind, self.key)
 
     def as_dict(self) -> dict[str, Any]:
-        """The tender as JSON-able values, keys in the order that `export --format jsonl` writes them."""
+        """The tender as JSON-able values, keys in the order that `export --format jsonl` writes them.
+
+        ``sanctions`` stands in it only where there are any.
+        """
         return {
             "portal": self.portal,
             "kind": self.kind,
@@ -280,6 +318,7 @@ class Tender:
             "awards": [a.as_dict() for a in self.awards],
             "contracts": [c.as_dict() for c in self.contracts],
             "documents": [d.as_dict() for d in self.documents],
+            **({"sanctions": [s.as_dict() for s in self.sanctions]} if self.sanctions else {}),
             "incomplete": self.incomplete,
             "url": self.url,
         }
@@ -318,6 +357,7 @@ class Tender:
             awards=tuple(Award.from_dict(a) for a in value["awards"]),
             contracts=tuple(Contract.from_dict(c) for c in value["contracts"]),
             documents=tuple(Document.from_dict(d) for d in value["documents"]),
+            sanctions=tuple(Sanction.from_dict(s) for s in value.get("sanctions", ())),
             incomplete=value["incomplete"],
             unread=frozenset(unread),
         )
@@ -355,13 +395,35 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One source of a purchase that several tell of: what it calls it, where, and which ``fields`` it told.
+
+    ``changed`` is when its own telling last changed. A field that no source told stands in none.
+    """
+
+    portal: str
+    kind: Kind
+    key: str
+    url: str
+    changed: datetime
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A tender as the database keeps it (OCDS record): ``changed`` moves only when its content did."""
+    """A tender as the database keeps it (OCDS record): ``changed`` moves only when its content did.
+
+    A dossier, where several sources tell of the same purchase: ``tender`` is then compiled of all of them and has
+    the identity of the one seen first, and ``sources`` names each, the most authoritative first. ``republished``:
+    the source passes on what another portal announces.
+    """
 
     tender: Tender
     first_seen: datetime
     last_seen: datetime
     changed: datetime
+    republished: bool = False
+    sources: tuple[Source, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -427,7 +489,8 @@ class Reading:
     listing was not looked at, so keep what is stored; ``GONE``: looked at, and the tender does not stand there.
     ``schedule_read``: the schedule was asked for and answered. ``missing``: a page that should be there
     was answered 404, so the incomplete tender is tried again with backoff; after any other failure it is
-    tried again in the very next run.
+    tried again in the very next run. ``republished``: the source passes on what another portal announces, which is
+    believed first where the two differ.
     """
 
     tender: Tender
@@ -435,13 +498,18 @@ class Reading:
     home: bytes | None = None
     schedule_read: bool = False
     missing: bool = False
+    republished: bool = False
+
+
+ONE_LIST = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """One page of a listing: these keys stand in it, whether or not their details were read.
 
-    A listing is the list of one kind and ``year``; ``year`` None is the portal's home page. ``complete`` is
+    A listing is the list of one kind and ``year``; ``ONE_LIST`` is the year of a source whose list has none, and
+    ``year`` None is the portal's home page. ``complete`` is
     set on the last item of a listing that was read to its end: only then may keys count as vanished.
     """
 

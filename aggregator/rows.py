@@ -19,7 +19,7 @@ Columns = Mapping[Any, Any]  # by column name
 LAST_NUMBER = 2**30 - 1  # of a tender's row; 63 bits hold it and a second up to the year 2242
 
 _SECOND = 1_000_000  # microseconds
-_KEYS = frozenset(f.name for f in fields(Tender)) - {"unread"}
+_KEYS = frozenset(f.name for f in fields(Tender)) - {"unread", "sanctions"}  # no sanctions are not written
 _COUNTS = ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
 
 

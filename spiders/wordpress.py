@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aggregator.config import Duration
-from aggregator.models import Kind, Listing, Problem, Reading, Sweep, Visit
+from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Sweep, Visit
 from spiders.news import (
     NewsItem,
     NewsOptions,
@@ -29,9 +29,6 @@ from spiders.reading import ShapeError
 
 PER_PAGE = 100  # the most that WordPress gives; more is answered 400
 FIELDS = "id,date,date_gmt,link,title,content,excerpt,categories"
-
-# News has no fiscal year. Its one list is kept under this one: a list of year None never withdraws what it lacks.
-THE_LIST = 1
 
 
 class WordpressOptions(NewsOptions):
@@ -60,13 +57,13 @@ class WordpressSpider(PortalSpider):
             items = [post.item for post in check.accept(posts)]
             for item in find_changed(items, self.task.known):
                 yield item.as_reading(self.portal)
-            yield Listing(kind=Kind.NEWS, year=THE_LIST, keys=tuple(item.key for item in items))
+            yield Listing(kind=Kind.NEWS, year=ONE_LIST, keys=tuple(item.key for item in items))
         problems = check.problems(whole=self.task.limit is None)
         stale = find_stale(check.newest, options.stale_after, self.task.now)
         for problem in (*problems, *([stale] if stale else [])):
             self.tally.report(problem)
         if self.task.limit is None and self.task.sweep is Sweep.FULL and not problems:
-            yield Listing(kind=Kind.NEWS, year=THE_LIST, complete=True)
+            yield Listing(kind=Kind.NEWS, year=ONE_LIST, complete=True)
 
     async def _pages(
         self, options: WordpressOptions, after: datetime | None, check: _ListCheck
