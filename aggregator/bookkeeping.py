@@ -24,7 +24,8 @@ class Batch:
     """Rows of the tenders table by identity, and what becomes of them.
 
     ``now`` is the run's time, ``time`` that of the next release, which is one microsecond later for each;
-    ``number`` and ``seq`` are the next free tenders.id and releases.seq.
+    ``number`` and ``seq`` are the next free tenders.id and releases.seq. ``after`` has the tenders that
+    are new or rewritten, ``before`` those rewritten as they were.
     """
 
     rows: dict[Identity, Row]
@@ -38,6 +39,8 @@ class Batch:
     releases: list[Row] = field(default_factory=list)
     texts: dict[Identity, str] = field(default_factory=dict)
     stale_positions: list[int] = field(default_factory=list)
+    before: dict[Identity, Tender] = field(default_factory=dict)
+    after: dict[Identity, Tender] = field(default_factory=dict)
     changed: int = 0
 
     def read(self, reading: Reading) -> None:
@@ -84,6 +87,9 @@ class Batch:
             "id": self.number,
             "position": position(seen.published or self.now, self.number),
             **tender_row(seen, render_tender(seen)),
+            "republished": reading.republished,
+            "shown": True,
+            "merged": False,
             "first_seen": self.now,
             "last_seen": self.now,
             "last_read": self.now,
@@ -97,6 +103,7 @@ class Batch:
         self.number += 1
         self.rows[seen.identity] = row
         self.new.add(seen.identity)
+        self.after[seen.identity] = seen
         self.texts[seen.identity] = render_text(searched_texts(seen))
         self._release(row, compare(None, seen, self.time))
         self._touch(row, reading)
@@ -106,6 +113,8 @@ class Batch:
         if text == row["tender"] and render_unread(merged) == row["unread"]:
             return
         self.rewritten.add(merged.identity)
+        self.before.setdefault(merged.identity, stored)
+        self.after[merged.identity] = merged
         kept_position = row["position"]
         row.update(tender_row(merged, text))
         row["position"] = position(merged.published or row["first_seen"], row["id"])

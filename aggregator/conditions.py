@@ -18,10 +18,16 @@ from aggregator.search import fold, parse_query, render_match
 Condition = sa.ColumnElement[bool]
 
 
-def select_tenders(columns: list[Any], wanted: Filter, now: datetime, zone: ZoneInfo) -> sa.Select[Any]:
-    """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``."""
+def select_tenders(
+    columns: list[Any], wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False
+) -> sa.Select[Any]:
+    """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``.
+
+    Each purchase once, by the tender that speaks for it; ``apart``: the tenders of all its sources.
+    """
     statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
-    return statement.where(*_moments(wanted, now, zone))
+    statement = statement.where(*_moments(wanted, now, zone))
+    return statement if apart else statement.where(tenders.c.shown)
 
 
 def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
@@ -49,7 +55,7 @@ def select_releases(
     tender_id: sa.ColumnElement[int] = releases.c.tender_id
     if not (wanted.key or wanted.q or wanted.buyer or wanted.procuring_entity):
         tender_id = tender_id + 0  # few tenders are ruled out: releases lead, newest first, not their index by tender
-    statement = select_tenders(columns, wanted, now, zone).join(releases, tender_id == tenders.c.id)
+    statement = select_tenders(columns, wanted, now, zone, apart=True).join(releases, tender_id == tenders.c.id)
     statement = statement.where(releases.c.events != "")
     if events:
         statement = statement.where(sa.or_(*(releases.c.events.contains(f" {event} ") for event in sorted(events))))

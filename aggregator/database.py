@@ -91,6 +91,11 @@ tenders = sa.Table(
     sa.Column("amount", sa.BigInteger),
     sa.Column("closes", Instant),
     sa.Column("retender", sa.Boolean, nullable=False),
+    # Several sources of one purchase (dossiers.py): ``shown`` is false where another tender speaks for this one,
+    # ``merged`` true where this one speaks for others too, whose telling the columns above then hold as well.
+    sa.Column("republished", sa.Boolean, nullable=False),
+    sa.Column("shown", sa.Boolean, nullable=False),
+    sa.Column("merged", sa.Boolean, nullable=False),
     # What the next visit has to know of the last one.
     sa.Column("first_seen", Instant, nullable=False),
     sa.Column("last_seen", Instant, nullable=False),
@@ -112,6 +117,25 @@ tenders = sa.Table(
     sa.Index(None, "closes"),
     sa.Index(None, "amount"),
     sa.Index(None, "changed"),
+    sa.Index(None, "key"),
+)
+
+# The other sources of a purchase, by the tender that speaks for it. A plan may belong to several.
+dossiers = sa.Table(
+    "dossiers",
+    metadata,
+    sa.Column("leader_id", sa.BigInteger, sa.ForeignKey("tenders.id"), primary_key=True, autoincrement=False),
+    sa.Column("member_id", sa.BigInteger, sa.ForeignKey("tenders.id"), primary_key=True, autoincrement=False),
+    sa.Index(None, "member_id"),
+)
+
+# Which RUP codes a tender names.
+plan_codes = sa.Table(
+    "plan_codes",
+    metadata,
+    sa.Column("code", sa.String, primary_key=True),
+    sa.Column("tender_id", sa.BigInteger, sa.ForeignKey("tenders.id"), primary_key=True, autoincrement=False),
+    sa.Index(None, "tender_id"),
 )
 
 releases = sa.Table(

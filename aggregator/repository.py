@@ -18,13 +18,12 @@ from aggregator.changes import rewind
 from aggregator.conditions import order, select_releases, select_tenders
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
+from aggregator.linking import CHUNK, chunks, compile_rows
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
 from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
 from aggregator.saving import (
-    CHUNK,
     Place,
     at,
-    chunks,
     find_elsewhere,
     find_strays,
     next_number,
@@ -39,7 +38,7 @@ DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
 PATIENCE = 2  # complete listings in a row that must lack a tender before it counts as withdrawn
 
 _GOOD = (Verdict.OK, Verdict.PARTIAL)
-_RECORD = [tenders.c[name] for name in ("tender", "unread", "first_seen", "last_seen", "changed")]
+_RECORD = [tenders.c[name] for name in ("tender", "unread", "first_seen", "last_seen", "changed", "republished")]
 _RELEASE = [*releases.c, tenders.c.portal, tenders.c.kind, tenders.c.key]
 _SNAPSHOT = [column for column in snapshots.c if column.name != "id"]
 
@@ -250,17 +249,22 @@ class Repository:
 
     # What readers ask ----------------------------------------------------------------------------------
 
-    def find(self, wanted: Filter, now: datetime, zone: ZoneInfo) -> Iterator[Record]:
-        """The tenders that ``wanted`` asks for, streamed in its order; all of them where it has no limit."""
-        statement = select_tenders(_RECORD, wanted, now, zone).order_by(*order(wanted)).limit(wanted.limit)
-        with reading(self._engine) as connection:
-            rows = connection.execution_options(yield_per=CHUNK).execute(statement)
-            for row in rows.mappings():
-                yield parse_record(row)
+    def find(self, wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False) -> Iterator[Record]:
+        """The tenders that ``wanted`` asks for, streamed in its order; all of them where it has no limit.
 
-    def count(self, wanted: Filter, now: datetime, zone: ZoneInfo) -> int:
-        """How many tenders ``wanted`` asks for, whatever its limit."""
-        statement = select_tenders([sa.func.count()], wanted, now, zone)
+        Each purchase once, with what all its sources tell (dossiers.py). ``apart``: every source's tender by itself,
+        as that source tells it.
+        """
+        columns = [*_RECORD, tenders.c.id, tenders.c.merged]
+        statement = select_tenders(columns, wanted, now, zone, apart=apart).order_by(*order(wanted)).limit(wanted.limit)
+        with reading(self._engine) as connection:
+            rows = connection.execution_options(yield_per=CHUNK).execute(statement).mappings()
+            for chunk in rows.partitions(CHUNK):
+                yield from map(parse_record, chunk) if apart else compile_rows(connection, chunk)
+
+    def count(self, wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False) -> int:
+        """How many tenders ``find`` finds, whatever the limit."""
+        statement = select_tenders([sa.func.count()], wanted, now, zone, apart=apart)
         with reading(self._engine) as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -305,7 +309,7 @@ class Repository:
         number = sa.func.count()
         statement = (
             sa.select(sa.func.max(name), number)
-            .where(folded.is_not(None))
+            .where(folded.is_not(None), tenders.c.shown)
             .group_by(folded)
             .order_by(number.desc(), folded)
         )

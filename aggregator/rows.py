@@ -55,6 +55,15 @@ def tender_row(tender: Tender, text: str) -> dict[str, Any]:
         "portal": tender.portal,
         "kind": tender.kind,
         "key": tender.key,
+        **searched_row(tender),
+        "unread": render_unread(tender),
+        "tender": text,
+    }
+
+
+def searched_row(tender: Tender) -> dict[str, Any]:
+    """The columns that filters and orders look at."""
+    return {
         "status": tender.status,
         "category": tender.category,
         "method": tender.method,
@@ -67,8 +76,6 @@ def tender_row(tender: Tender, text: str) -> dict[str, Any]:
         "amount": _cents(tender.value or tender.budget),
         "closes": tender.deadline or tender.registration_deadline,
         "retender": tender.retender,
-        "unread": render_unread(tender),
-        "tender": text,
     }
 
 
@@ -78,6 +85,7 @@ def parse_record(row: Columns) -> Record:
         first_seen=row["first_seen"],
         last_seen=row["last_seen"],
         changed=row["changed"],
+        republished=row["republished"],
     )
 
 

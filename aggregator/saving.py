@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aggregator.bookkeeping import Batch, Identity, Row, Weighed
 from aggregator.database import listed, listings, releases, tender_text, tenders
+from aggregator.linking import chunks, find_links, write_links
 from aggregator.models import Kind, Status
-
-CHUNK = 500  # values in one IN (…), rows in one fetch or insert
 
 Place = tuple[str, Kind, int]  # which listing: portal, kind, year
 
@@ -25,17 +23,10 @@ _KEPT = [
     tenders.c[name]
     for name in (
         *("id", "portal", "kind", "key", "position", "first_seen", "last_seen", "last_read", "changed", "row", "home"),
-        *("schedule_read", "retry_at", "attempts", "unread", "tender"),
+        *("schedule_read", "retry_at", "attempts", "republished", "shown", "merged", "unread", "tender"),
     )
 ]
 _TOUCHED = ("last_seen", "last_read", "row", "home", "schedule_read", "retry_at", "attempts")
-
-
-def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
-    """``values`` in lists short enough for one statement."""
-    every = list(values)
-    for start in range(0, len(every), CHUNK):
-        yield every[start : start + CHUNK]
 
 
 def next_number(connection: Connection, column: sa.Column[int]) -> int:
@@ -55,6 +46,7 @@ def start_batch(connection: Connection, identities: Iterable[Identity], now: dat
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:
+    links = find_links(connection, batch)
     new = [batch.rows[identity] for identity in batch.rows if identity in batch.new]
     rewritten = [batch.rows[identity] for identity in batch.rewritten - batch.new]
     touched = [batch.rows[identity] for identity in batch.touched - batch.rewritten - batch.new]
@@ -72,6 +64,7 @@ def write_batch(connection: Connection, batch: Batch) -> None:
         connection.execute(sa.delete(tender_text).where(old), [{"old": each} for each in batch.stale_positions])
     if texts:
         connection.execute(sa.insert(tender_text), texts)
+    write_links(connection, links)
 
 
 def at(table: sa.Table, place: Place) -> sa.ColumnElement[bool]:

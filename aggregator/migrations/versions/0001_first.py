@@ -1,4 +1,4 @@
-"""Tenders, releases, runs, listings, the archive's index, and full text where the database is SQLite."""
+"""Tenders, dossiers, releases, runs, listings, the archive's index, and full text where the database is SQLite."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite's INTEGER 
 
 def upgrade() -> None:
     _create_tenders()
+    _create_dossiers()
     _create_releases()
     _create_runs()
     _create_listings()
@@ -42,6 +43,9 @@ def _create_tenders() -> None:
         sa.Column("amount", sa.BigInteger),
         sa.Column("closes", sa.BigInteger),
         sa.Column("retender", sa.Boolean, nullable=False),
+        sa.Column("republished", sa.Boolean, nullable=False),
+        sa.Column("shown", sa.Boolean, nullable=False),
+        sa.Column("merged", sa.Boolean, nullable=False),
         sa.Column("first_seen", sa.BigInteger, nullable=False),
         sa.Column("last_seen", sa.BigInteger, nullable=False),
         sa.Column("last_read", sa.BigInteger, nullable=False),
@@ -65,8 +69,29 @@ def _create_tenders() -> None:
         ["closes"],
         ["amount"],
         ["changed"],
+        ["key"],
     ):
         op.create_index(f"ix_tenders_{'_'.join(columns)}", "tenders", columns)
+
+
+def _create_dossiers() -> None:
+    op.create_table(
+        "dossiers",
+        sa.Column("leader_id", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("member_id", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("leader_id", "member_id", name="pk_dossiers"),
+        sa.ForeignKeyConstraint(["leader_id"], ["tenders.id"], name="fk_dossiers_leader_id"),
+        sa.ForeignKeyConstraint(["member_id"], ["tenders.id"], name="fk_dossiers_member_id"),
+    )
+    op.create_index("ix_dossiers_member_id", "dossiers", ["member_id"])
+    op.create_table(
+        "plan_codes",
+        sa.Column("code", sa.String, nullable=False),
+        sa.Column("tender_id", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("code", "tender_id", name="pk_plan_codes"),
+        sa.ForeignKeyConstraint(["tender_id"], ["tenders.id"], name="fk_plan_codes_tender_id"),
+    )
+    op.create_index("ix_plan_codes_tender_id", "plan_codes", ["tender_id"])
 
 
 def _create_releases() -> None:
