@@ -351,7 +351,7 @@ def export(
 
     wanted = _parse_filter(values)
     config = load_config(context.obj)
-    records = _open(config).find(wanted, datetime.now(UTC), ZoneInfo(config.publisher.timezone))
+    records = _open(config).find(wanted, datetime.now(UTC), ZoneInfo(config.publisher.timezone), apart=True)
     with _open_output(output) as stream:
         for line in export_jsonl(records):
             stream.write(line)

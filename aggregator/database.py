@@ -161,6 +161,7 @@ runs = sa.Table(
     sa.Column("finished", Instant, nullable=False),
     sa.Column("verdict", sa.String, nullable=False),
     sa.Column("narrowed", sa.Boolean, nullable=False),
+    sa.Column("broken", sa.Boolean, nullable=False),
     sa.Column("reasons", sa.Text, nullable=False),  # JSON: [text, …]
     *(
         sa.Column(count, sa.Integer, nullable=False)

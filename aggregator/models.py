@@ -457,6 +457,11 @@ class Run:
     withdrawn: int = 0
     errors: int = 0
 
+    @property
+    def broken(self) -> bool:
+        """Whether the source broke its contract: some of what it sent was not believed."""
+        return any(reason.partition(":")[0] in CONTRACT for reason in self.reasons)
+
     def as_dict(self) -> dict[str, Any]:
         """The run as `crawl --json` prints it; ``seconds`` of wall time."""
         return {
@@ -563,6 +568,10 @@ PROBLEMS: Mapping[str, Verdict | None] = {
     "blocked": Verdict.BLOCKED,  # a challenge page
     "errors": Verdict.FAILED,  # too many failed requests, or the run broke off
 }
+
+
+# What a source promises of its answers. One broken promise turns the run, and readers of the status feed hear of it.
+CONTRACT = frozenset({"shape", "filter", "unsorted", "duplicate_key", "short", "collapsed", "stale"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

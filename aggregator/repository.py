@@ -235,14 +235,14 @@ class Repository:
             return [parse_run(row) for row in connection.execute(statement).mappings()]
 
     def find_verdict_turns(self, limit: int = 100) -> list[Run]:
-        """The runs where a portal went from good to failed or blocked, or back; newest first.
+        """The runs where a portal went from good to a broken contract, or to failed or blocked, or back; newest first.
 
         A portal whose first run failed went wrong there.
         """
-        good = runs.c.verdict.in_(_GOOD)
-        before = sa.func.lag(sa.case((good, 1), else_=0), 1, 1).over(partition_by=runs.c.portal, order_by=runs.c.id)
-        marked = sa.select(*runs.c, before.label("before")).subquery()
-        turned = sa.case((marked.c.verdict.in_(_GOOD), 1), else_=0) != marked.c.before
+        state = sa.case((runs.c.verdict.not_in(_GOOD), 2), (runs.c.broken, 1), else_=0)
+        before = sa.func.lag(state, 1, 0).over(partition_by=runs.c.portal, order_by=runs.c.id)
+        marked = sa.select(*runs.c, state.label("state"), before.label("before")).subquery()
+        turned = marked.c.state != marked.c.before
         statement = sa.select(marked).where(turned).order_by(marked.c.id.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [parse_run(row) for row in connection.execute(statement).mappings()]

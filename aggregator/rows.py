@@ -124,6 +124,7 @@ def run_row(run: Run, number: int) -> dict[str, Any]:
         "finished": run.finished,
         "verdict": run.verdict,
         "narrowed": run.narrowed,
+        "broken": run.broken,
         "reasons": json.dumps(run.reasons, ensure_ascii=False),
         **{count: getattr(run, count) for count in _COUNTS},
     }

@@ -145,7 +145,8 @@ def run_entry(run: Run, portal: Portal, publisher: Publisher, last_success: date
     if last_success and run.verdict not in _GOOD:
         told.append(wording.say("run_last_success", time=wording.short_time(last_success)))
     reasons = [clip(plain(reason), MOST_LINE) for reason in run.reasons[:_MOST_ITEMS]]
-    turn = {Verdict.FAILED: "run_failed", Verdict.BLOCKED: "run_blocked"}.get(run.verdict, "run_recovered")
+    good = "run_doubtful" if run.broken else "run_recovered"
+    turn = {Verdict.FAILED: "run_failed", Verdict.BLOCKED: "run_blocked"}.get(run.verdict, good)
     items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
     content = [_paragraph(" ".join(told)), f"<ul>{items}</ul>" if items else ""]
     content.append(_source(portal.url, portal, run.finished, wording))
@@ -226,6 +227,8 @@ def _tell_verdict(run: Run, wording: Wording) -> str:
         causes = [*_CAUSES, *(_CAUSES_IN_PART if run.seen else ())]
         why = next((code for code in causes if code in codes), "no_answer")
         return wording.say("run_because", why=wording.say(f"why_{why}"))
+    if run.broken:
+        return wording.say("run_doubtful_body")
     if run.verdict is Verdict.PARTIAL and run.errors:
         return wording.say("run_partial", errors=run.errors, requests=run.requests)
     if run.verdict is Verdict.PARTIAL:

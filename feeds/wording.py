@@ -98,6 +98,11 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "run_recovered": ("Pulih", "Recovered"),
     "run_failed": ("Gagal", "Failed"),
     "run_blocked": ("Terblokir", "Blocked"),
+    "run_doubtful": ("Perlu diperiksa", "Needs a look"),
+    "run_doubtful_body": (
+        "Sebagian jawaban portal tidak seperti biasanya dan tidak dipakai; data yang sudah ada tetap disimpan.",
+        "Some of the portal's answers were not as they should be and were not used; what is known already is kept.",
+    ),
     "run_ok": ("Lancar: dibaca {time}.", "Fine: read {time}."),
     "run_partial": (
         "Sebagian: {errors} dari {requests} halaman tidak terbaca.",

@@ -89,7 +89,7 @@ def _rebuild(
     with tempfile.TemporaryDirectory() as folder:
         rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
         _replay_runs(config, portal, repository, rebuilt, since, tally)
-        for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"))):
+        for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"), apart=True)):
             _take_over(repository, records, now, tally)
 
 
@@ -98,7 +98,7 @@ def _take_over(repository: Repository, records: Sequence[Record], now: datetime,
     known = repository.load_known(records[0].tender.portal)
     lacking = [r for r in records if (r.tender.kind, r.tender.key) not in known]
     for record in lacking:
-        repository.save([Reading(tender=record.tender)], record.first_seen)
+        repository.save([Reading(tender=record.tender, republished=record.republished)], record.first_seen)
     kept = [_as_far_as_archived(r) for r in records if (r.tender.kind, r.tender.key) in known]
     tally.count(new=len(lacking), changed=repository.correct(kept, now))
 

@@ -240,10 +240,16 @@ def make_run(verdict: Verdict, *reasons: str, errors: int = 0, seen: int = 40) -
             "Partial: 3 of 212 pages unread.",
         ),
         (
-            make_run(Verdict.PARTIAL, "collapsed: tender 2026"),
+            make_run(Verdict.PARTIAL, "missing_page: x"),
             "Pulih: LPSE Kota Malang",
             "Sebagian terbaca 24 Nov 2026, 09.45 WIB.",
             "Partly read 24 Nov 2026, 09:45 WIB.",
+        ),
+        (
+            make_run(Verdict.PARTIAL, "collapsed: tender 2026"),
+            "Perlu diperiksa: LPSE Kota Malang",
+            "Sebagian jawaban portal tidak seperti biasanya dan tidak dipakai; data yang sudah ada tetap disimpan.",
+            "Some of the portal's answers were not as they should be and were not used; what is known already is kept.",
         ),
     ],
 )

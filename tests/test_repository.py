@@ -628,3 +628,16 @@ def test_verdicts_that_turned(repository: Repository) -> None:
     turns = [(run.portal[0], run.verdict[0], (run.started - READ) // HOUR) for run in repository.find_verdict_turns()]
     assert turns == [("b", "o", 1), ("b", "f", 0), ("m", "p", 6), ("m", "f", 3)]
     assert len(repository.find_verdict_turns(limit=1)) == 1
+
+
+def test_a_broken_contract_is_a_turn_told_once(repository: Repository) -> None:
+    told = ["", "missing_page: 1", "shape: rows", "filter: rows", "", "shape: rows", "listing: gone", "short: rows"]
+    for hours, reason in enumerate(told):
+        verdict = Verdict.FAILED if reason.startswith("listing") else Verdict.PARTIAL if reason else Verdict.OK
+        at = READ + hours * HOUR
+        reasons = (reason,) if reason else ()
+        repository.save_run(
+            Run(portal="m", sweep=Sweep.FULL, started=at, finished=at, verdict=verdict, reasons=reasons)
+        )
+    turns = [(run.started - READ) // HOUR for run in repository.find_verdict_turns()]
+    assert turns == [7, 6, 5, 4, 2]

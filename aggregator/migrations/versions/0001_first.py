@@ -121,6 +121,7 @@ def _create_runs() -> None:
         sa.Column("finished", sa.BigInteger, nullable=False),
         sa.Column("verdict", sa.String, nullable=False),
         sa.Column("narrowed", sa.Boolean, nullable=False),
+        sa.Column("broken", sa.Boolean, nullable=False),
         sa.Column("reasons", sa.Text, nullable=False),
         *(sa.Column(count, sa.Integer, nullable=False) for count in counts),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
