@@ -343,6 +343,8 @@ def export(
 ) -> None:
     """Writes tenders to standard output or a file, as many as there are, without holding them in memory.
 
+    Each purchase once, with what all its sources tell; of one --portal alone, as that portal tells it.
+
     [dim]warta export --format jsonl -o tenders.jsonl[/]
 
     [dim]warta export --format jsonl --category works --min-value 200000000 --q "jalan OR jembatan" | head[/]
@@ -351,7 +353,8 @@ def export(
 
     wanted = _parse_filter(values)
     config = load_config(context.obj)
-    records = _open(config).find(wanted, datetime.now(UTC), ZoneInfo(config.publisher.timezone), apart=True)
+    zone, apart = ZoneInfo(config.publisher.timezone), len(wanted.portal) == 1
+    records = _open(config).find(wanted, datetime.now(UTC), zone, apart=apart)
     with _open_output(output) as stream:
         for line in export_jsonl(records):
             stream.write(line)

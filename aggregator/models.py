@@ -408,6 +408,16 @@ class Source:
     changed: datetime
     fields: tuple[str, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "portal": self.portal,
+            "kind": self.kind,
+            "key": self.key,
+            "url": self.url,
+            "changed": _iso(self.changed),
+            "fields": list(self.fields),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -426,11 +436,13 @@ class Record:
     sources: tuple[Source, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """The tender and its times; ``sources`` stands in it only where there are several."""
         return {
             **self.tender.as_dict(),
             "first_seen": _iso(self.first_seen),
             "last_seen": _iso(self.last_seen),
             "changed": _iso(self.changed),
+            **({"sources": [source.as_dict() for source in self.sources]} if self.sources else {}),
         }
 
 
