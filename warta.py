@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from aggregator.runs import Tally
     from spiders.crawl import Order
 
+LOG_EVERY = 60.0  # seconds between two log lines about one portal's run
 BAD = {Verdict.FAILED, Verdict.BLOCKED}
 DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago, then today, so that there is news
 DEMO_TABLES = {
@@ -485,21 +487,40 @@ def _crawl(config: Config, repository: Repository, asked: Sequence[tuple[Portal,
 
 @contextmanager
 def _progress(portals: int) -> Iterator[Callable[[Portal, Tally], None] | None]:
-    """A line of numbers for each portal under way, on a terminal only: elsewhere the log tells."""
-    if not err.is_terminal or not portals:
+    """Numbers of each portal under way: a line on a terminal, elsewhere one in the log every minute."""
+    if not portals:
         yield None
+        return
+    if not err.is_terminal:
+        yield _log_progress()
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         lines: dict[str, TaskID] = {}
 
         def tell(portal: Portal, tally: Tally) -> None:
-            told = f"{portal.name}: {tally.seen} read, {tally.new} new, {tally.changed} changed, {tally.errors} errors"
+            told = _tell_progress(portal, tally)
             if portal.id not in lines:
                 lines[portal.id] = progress.add_task(told, total=None)
             progress.update(lines[portal.id], description=told)
 
         yield tell
+
+
+def _log_progress(clock: Callable[[], float] = time.monotonic) -> Callable[[Portal, Tally], None]:
+    last: dict[str, float] = {}
+
+    def tell(portal: Portal, tally: Tally) -> None:
+        now = clock()
+        if now - last.setdefault(portal.id, now) >= LOG_EVERY:
+            last[portal.id] = now
+            logging.getLogger("warta").info("%s", _tell_progress(portal, tally))
+
+    return tell
+
+
+def _tell_progress(portal: Portal, tally: Tally) -> str:
+    return f"{portal.name}: {tally.seen} read, {tally.new} new, {tally.changed} changed, {tally.errors} errors"
 
 
 def _was_busy(run: Run) -> bool:
@@ -533,16 +554,17 @@ def _print_runs(runs: Sequence[Run]) -> None:
 
 
 def _read_health(config: Config) -> dict[str, Any]:
-    from aggregator.database import open_database
+    from aggregator.database import is_made, open_database, show_address
     from aggregator.health import tell_health
     from aggregator.repository import Repository
     from feeds.tree import find_last_publish
 
-    engine = open_database(config.database_url)
-    repository, now = Repository(engine), datetime.now(UTC)
-    tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone))
+    now, url = datetime.now(UTC), config.database_url
+    # Looking changes nothing: a database that is not there yet is not made here.
+    repository = Repository(open_database(url if is_made(url) else "sqlite://"))
+    tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone), apart=True)
     published = find_last_publish(config.public_folder)
-    return tell_health(config, repository.find_last_runs(), str(engine.url), tenders, published, now)
+    return tell_health(config, repository.find_last_runs(), show_address(url), tenders, published, now)
 
 
 def _print_portals(portals: Sequence[dict[str, Any]]) -> None:

@@ -234,6 +234,17 @@ def open_database(address: str) -> Engine:
     return engine
 
 
+def is_made(address: str) -> bool:
+    """Whether there is a database at ``address``, for all that can be told without opening it."""
+    url = _parse_address(address)
+    return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
+
+
+def show_address(address: str) -> str:
+    """``address`` without its password."""
+    return _parse_address(address).render_as_string()
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: it sees one state of the database and holds nobody up."""

@@ -117,6 +117,8 @@ class PortalSpider(scrapy.Spider):
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
         arguments: dict[str, str] = {name: kwargs.pop(name) for name in _ARGUMENTS if name in kwargs}
+        if kwargs:
+            raise ConfigError(f"unknown argument {min(kwargs)!r}; choose from {', '.join(_ARGUMENTS)}")
         spider = super().from_crawler(crawler, *args, **kwargs)
         portal = crawler.settings.get("WARTA_PORTAL")
         if portal is None:

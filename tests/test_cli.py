@@ -384,3 +384,24 @@ def test_the_demo_runs_from_nothing_and_marks_its_data_as_made_up(tmp_path: Path
     assert "Data contoh" in (public / "index.html").read_text(encoding="utf-8")
     for ending in ("rss", "atom", "json", "ics"):
         assert (public / f"feeds/semua.{ending}").stat().st_size > 1000
+
+
+def test_looking_makes_no_database(desk: Path, warta: Warta) -> None:
+    said = warta("portals", "--json")
+    assert (said.code, said.json["portals"][0]["verdict"]) == (0, None)
+    assert warta("status").code == 1
+    assert not (desk / "var").exists()
+
+
+def test_where_nobody_watches_the_log_tells_once_a_minute(
+    desk: Path, warta: Warta, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", "warta")
+    monkeypatch.setattr(command_line, "LOG_EVERY", 0.0)
+    warta("crawl")
+    told = [record.getMessage() for record in caplog.records if record.name == "warta"]
+    assert told[-1].endswith("15 read, 15 new, 0 changed, 0 errors")
+    caplog.clear()
+    monkeypatch.setattr(command_line, "LOG_EVERY", 60.0)
+    warta("crawl")
+    assert [record for record in caplog.records if record.name == "warta"] == []
