@@ -112,7 +112,7 @@ def _changes(stored: Tender, seen: Tender) -> Iterator[Change]:
     moved = [name for name in CONTENT if name not in stored.unread and _differs(name, stored, seen)]
     if moved:
         old, new = stored.as_dict(), seen.as_dict()
-        yield from (Change(name, old[name], new[name]) for name in moved)
+        yield from (Change(name, old.get(name, []), new.get(name, [])) for name in moved)  # no sanctions: no key
 
 
 def _differs(name: str, stored: Tender, seen: Tender) -> bool:

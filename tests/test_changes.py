@@ -12,7 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.changes import CONTENT, compare, merge, rewind
-from aggregator.models import Award, Category, Contract, Document, Event, Kind, Method, Milestone, Money, Status, Tender
+from aggregator.models import (
+    Award,
+    Category,
+    Change,
+    Contract,
+    Document,
+    Event,
+    Kind,
+    Method,
+    Milestone,
+    Money,
+    Sanction,
+    Status,
+    Tender,
+)
 from tests.feed_samples import READ, TENDER, WIB
 
 WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
@@ -48,6 +62,7 @@ OTHER = replace(
     milestones=(UPLOAD,),
     awards=(WINNER,),
     contracts=(SIGNED,),
+    sanctions=(Sanction(supplier="CV Karya Maju"),),
     documents=(Document(title="KAK", url="https://spse.example.go.id/dl/1f"),),
     incomplete=True,
 )
@@ -257,3 +272,12 @@ def test_times_of_releases_are_told_not_read() -> None:
     release = compare(TENDER, replace(TENDER, stage="Evaluasi"), now)
     assert release is not None
     assert release.time == now
+
+
+def test_sanctions_come_and_go() -> None:
+    sanction = Sanction(supplier="PT Contoh", decree="SK-1")
+    listed = replace(TENDER, sanctions=(sanction,))
+    release = compare(TENDER, listed, READ)
+    assert release is not None
+    assert release.changes == (Change("sanctions", [], [sanction.as_dict()]),)
+    assert rewind(listed, [release]) == TENDER

@@ -65,6 +65,7 @@ def test_what_is_installed_opens_a_database_and_writes_a_configuration(installed
     answers = ("--name", "BLP", "--url", "https://blp.example.go.id/", "--portal", "malangkota", "--yes")
     run(*warta, "init", "desk", *answers, cwd=tmp_path, env=env)
     assert "malangkota" in run(*warta, "portals", cwd=tmp_path / "desk", env=env)
+    run(*warta, "publish", cwd=tmp_path / "desk", env=env)
     assert (tmp_path / "desk/var/warta.db").exists()
 
 
