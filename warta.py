@@ -161,9 +161,21 @@ def init(
 
 
 @app.command()
-def portals(context: typer.Context, as_json: AsJson = False) -> None:
-    """Lists the portals: last run, its verdict, when the next is due."""
+def portals(
+    context: typer.Context,
+    as_json: AsJson = False,
+    discover: Annotated[str, typer.Option(metavar="NAME", help="Find LPSE by words of their names.")] = "",
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="Satu Data's address, to find in.")] = "",
+) -> None:
+    """Lists the portals: last run, verdict, next due. With --discover it prints tables for warta.toml instead."""
     config = load_config(context.obj)
+    if discover or source:
+        from spiders.satudata.discover import find_tables
+
+        tables, told = find_tables(config, discover, source)
+        typer.echo(tables, nl=False)
+        err.print(told)
+        raise typer.Exit(0 if tables else 1)
     rows = _read_health(config)["portals"]
     if as_json:
         _print_json({"portals": rows})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -182,11 +182,11 @@ class Document:
     url: str
 
     def as_dict(self) -> dict[str, str]:
-        return {"title": self.title, "url": self.url}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, str]) -> Self:
-        return cls(title=value["title"], url=value["url"])
+        return cls(**value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,23 +203,11 @@ class Sanction:
     ends: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "supplier": self.supplier,
-            "decree": self.decree,
-            "reason": self.reason,
-            "starts": _iso(self.starts),
-            "ends": _iso(self.ends),
-        }
+        return {**asdict(self), "starts": _iso(self.starts), "ends": _iso(self.ends)}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        return cls(
-            supplier=value["supplier"],
-            decree=value["decree"],
-            reason=value["reason"],
-            starts=_instant(value["starts"]),
-            ends=_instant(value["ends"]),
-        )
+        return cls(**{**value, "starts": _instant(value["starts"]), "ends": _instant(value["ends"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,14 +397,7 @@ class Source:
     fields: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "portal": self.portal,
-            "kind": self.kind,
-            "key": self.key,
-            "url": self.url,
-            "changed": _iso(self.changed),
-            "fields": list(self.fields),
-        }
+        return {**asdict(self), "changed": _iso(self.changed), "fields": list(self.fields)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
