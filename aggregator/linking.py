@@ -14,7 +14,7 @@ from aggregator.bookkeeping import Batch, Row
 from aggregator.changes import compare
 from aggregator.database import dossiers, plan_codes, tender_text, tenders
 from aggregator.dossiers import LINKED, Member, belongs, compile_record, group, is_plan, name_plans
-from aggregator.models import Event, Kind, Record
+from aggregator.models import Event, Kind, Record, Tender
 from aggregator.rows import parse_record, searched_row
 from aggregator.search import render_text, searched_texts
 
@@ -199,7 +199,7 @@ def _link(cluster: list[Member], rows: dict[int, Row], batch: Batch, links: Link
         release = compare(before.tender, now.tender, batch.time)
         if release:
             changed = max(member.record.changed for member in cluster)
-        _silence(cluster, batch, release.events if release else ())
+        _silence(cluster, batch, {*(release.events if release else ()), *_first_results(before.tender, now.tender)})
     links.rows.append({"id": leader.number, "merged": bool(others), "changed": changed, **searched_row(now.tender)})
     links.texts.append({"rowid": row["position"], "text": render_text(searched_texts(now.tender))})
 
@@ -215,6 +215,14 @@ def _before(cluster: Sequence[Member], batch: Batch) -> Record | None:
     return compile_record(
         [replace(m, record=replace(m.record, tender=batch.before.get(m.tender.identity, m.tender))) for m in known]
     )
+
+
+def _first_results(before: Tender, now: Tender) -> Iterator[Event]:
+    """Results that nobody told before, be it that no source so far could tell them."""
+    if now.awards and not before.awards:
+        yield Event.AWARD
+    if now.contracts and not before.contracts:
+        yield Event.CONTRACT
 
 
 def _silence(cluster: Sequence[Member], batch: Batch, told: Collection[Event]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from aggregator.config import Config
+from aggregator.config import Config, Portal
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event, Kind, Record, Release
 from aggregator.repository import Repository
+from aggregator.sanctions import Blacklist
 from feeds.definitions import FEED_LIMIT, OPEN, Feed
-from feeds.entries import Entry, release_entry, run_entry, tender_entry
+from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
 
 NOWHERE = ""  # no portal has this id
 
@@ -62,7 +64,8 @@ class Contents:
         """How many open packages it is about; None for a feed about something else."""
         if feed.kind != "tenders" or feed.filter.status != OPEN.status:
             return None
-        return self._repository.count(self._narrow(feed.filter), self._now, self._zone)
+        apart = len(feed.filter.portal) == 1
+        return self._repository.count(self._narrow(feed.filter), self._now, self._zone, apart=apart)
 
     def find_state(self, feeds: Iterable[Feed]) -> tuple[object, ...]:
         """While this is the same, every other method finds the same.
@@ -86,8 +89,13 @@ class Contents:
         started = sorted(portal.last.started for portal in runs.values())
         return self._repository.find_newest_seq(), total, sorted(passed), started
 
+    @cached_property
+    def _around(self) -> Around:
+        notices = self._repository.find(self._narrow(Filter(kind=(Kind.NOTICE,))), self._now, self._zone)
+        return Around(self._portals, Blacklist(record for record in notices if record.tender.sanctions))
+
     def _find_tenders(self, wanted: Filter) -> Iterator[Record]:
-        return self._repository.find(self._narrow(wanted), self._now, self._zone)
+        return self._repository.find(self._narrow(wanted), self._now, self._zone, apart=len(wanted.portal) == 1)
 
     def _narrow(self, wanted: Filter) -> Filter:
         """Without the tenders of a portal that was taken out of the configuration."""
@@ -97,7 +105,8 @@ class Contents:
     def _word_tender(self, record: Record) -> Entry:
         key = (*record.tender.identity, None)
         if key not in self._worded:
-            self._worded[key] = tender_entry(record, self._portals[record.tender.portal], self._publisher)
+            portal = self._portals[_find_teller(record, self._portals)]
+            self._worded[key] = tender_entry(record, portal, self._publisher, self._around)
         return self._worded[key]
 
     def _word_release(self, release: Release, record: Record) -> Entry:
@@ -105,9 +114,14 @@ class Contents:
         if key not in self._worded:
             portal = self._portals[release.portal]
             since = self._find_missing_since(release) if Event.RETURNED in release.events else None
-            self._worded[key] = release_entry(release, record, portal, self._publisher, since)
+            self._worded[key] = release_entry(release, record, portal, self._publisher, since, self._around)
         return self._worded[key]
 
     def _find_missing_since(self, returned: Release) -> datetime | None:
         history = self._repository.find_history(returned.portal, returned.kind, returned.key)
         return max((r.time for r in history if r.time < returned.time and Event.WITHDRAWN in r.events), default=None)
+
+
+def _find_teller(record: Record, portals: Mapping[str, Portal]) -> str:
+    """The portal whose page an entry leads to: of several sources the first that is still configured."""
+    return next((source.portal for source in record.sources if source.portal in portals), record.tender.portal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
@@ -12,7 +12,9 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from aggregator.config import Portal, Publisher
-from aggregator.models import Record, Release, Run, Status, Tender, Verdict
+from aggregator.models import Record, Release, Run, Sanction, Source, Status, Tender, Verdict
+from aggregator.sanctions import Blacklist
+from feeds.attribution import find_attribution
 from feeds.headlines import tell_release
 from feeds.sentences import list_facts, name_category, tell_tender
 from feeds.text import clip, plain, scrub, web_address
@@ -75,18 +77,34 @@ def find_url(tender: Tender, portal: Portal) -> str:
     return web_address(tender.url) or portal.url
 
 
-def tender_entry(record: Record, portal: Portal, publisher: Publisher) -> Entry:
-    """The entry of a tender as it now stands; an event in calendars while it has a deadline."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an entry tells beside its tender: the other ``portals`` by id, and who is blacklisted."""
+
+    portals: Mapping[str, Portal]
+    blacklist: Blacklist
+
+
+ALONE = Around({}, Blacklist(()))
+
+
+def tender_entry(record: Record, portal: Portal, publisher: Publisher, around: Around = ALONE) -> Entry:
+    """The entry of a tender as it now stands; an event in calendars while it has a deadline.
+
+    ``portal`` is the one whose page the entry leads to: of several sources the first.
+    """
     tender, wording = record.tender, Wording(publisher.language, portal.zone)
     opening = tell_tender(tender, wording)
+    warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
     # Read at ``changed``, not ``last_seen``: a reading that found nothing new must not change the bytes.
-    content = [_paragraph(opening), _facts(tender, wording), _source(url, portal, record.changed, wording)]
+    content = [_paragraph(line) for line in (opening, *warnings)]
+    content += [_facts(tender, wording), *_sources(record, url, portal, around, wording)]
     return Entry(
         id=make_id(publisher, _path(tender)),
         title=_name(tender, MOST_TITLE),
         url=url,
-        summary=opening,
+        summary=" ".join([opening, *warnings]),
         content="".join(content),
         published=tender.published or record.first_seen,
         updated=record.changed,
@@ -97,12 +115,21 @@ def tender_entry(record: Record, portal: Portal, publisher: Publisher) -> Entry:
         # Seconds from first sight to the last change: needs no count of changes, and grows with every one.
         sequence=math.ceil((record.changed - record.first_seen).total_seconds()),
         cancelled=tender.status in _OFF,
-        structured=_structure(tender),
+        structured={
+            **_structure(tender),
+            **({"sources": [_structure_source(source) for source in record.sources]} if record.sources else {}),
+            **({"sanctioned": sanctions} if sanctions else {}),
+        },
     )
 
 
 def release_entry(
-    release: Release, record: Record, portal: Portal, publisher: Publisher, missing_since: datetime | None = None
+    release: Release,
+    record: Record,
+    portal: Portal,
+    publisher: Publisher,
+    missing_since: datetime | None = None,
+    around: Around = ALONE,
 ) -> Entry:
     """The entry of one change, dated when it was found. ``record`` holds the tender as of that release;
     ``missing_since`` is when a tender that is back had been found missing. ValueError for an unsaved release."""
@@ -111,14 +138,15 @@ def release_entry(
     tender, wording = record.tender, Wording(publisher.language, portal.zone)
     news = tell_release(release, tender, wording, missing_since)
     opening = tell_tender(tender, wording)
+    warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
-    content = [_paragraph(line) for line in (*news.lines, opening)]
-    content += [_facts(tender, wording), _source(url, portal, release.time, wording)]
+    content = [_paragraph(line) for line in (*news.lines, *warnings, opening)]
+    content += [_facts(tender, wording), *_sources(record, url, portal, around, wording)]
     return Entry(
         id=make_id(publisher, f"{_path(tender)}/changes/{release.seq}"),
         title=f"{news.headline}: {_name(tender, MOST_TITLE - len(news.headline) - 2)}",
         url=url,
-        summary=" ".join([*(clip(line, MOST_LINE) for line in news.lines), opening]),
+        summary=" ".join([*(clip(line, MOST_LINE) for line in news.lines), *warnings, opening]),
         content="".join(content),
         published=release.time,
         updated=release.time,
@@ -131,6 +159,7 @@ def release_entry(
             "events": list(release.events),
             "tags": list(release.tags),
             "changes": [{"field": c.field, "old": _fit(c.old), "new": _fit(c.new)} for c in release.changes],
+            **({"sanctioned": sanctions} if sanctions else {}),
         },
     )
 
@@ -219,6 +248,44 @@ def _source(url: str, portal: Portal, read: datetime, wording: Wording) -> str:
     return f"<p>{wording.say('source', portal=link, time=escape(wording.short_time(read)))}</p>"
 
 
+def _sources(record: Record, url: str, portal: Portal, around: Around, wording: Wording) -> Iterator[str]:
+    """Where the entry leads and when that was read, every other source, and what their licences ask."""
+    first = record.sources[0].kind if record.sources else record.tender.kind
+    asked = [find_attribution(portal, (first,), record.changed)]
+    yield _source(url, portal, record.changed, wording)
+    for source in record.sources[1:]:
+        other = around.portals.get(source.portal)
+        name = escape(plain(other.name) if other else source.portal)
+        address = web_address(source.url) or (other.url if other else "")
+        yield "<p>{}</p>".format(
+            wording.say(
+                "other_source",
+                portal=f'<a href="{escape(address)}">{name}</a>' if address else name,
+                kind=escape(wording.name(source.kind)),
+                key=escape(source.key),
+                time=escape(wording.short_time(source.changed)),
+            )
+        )
+        if other:
+            asked.append(find_attribution(other, (source.kind,), source.changed))
+    yield from (f"<p>{markup}</p>" for markup in dict.fromkeys(each.markup for each in asked if each))
+
+
+def _find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> tuple[list[str], list[dict[str, Any]]]:
+    """Each winner or contractor whose name is blacklisted: a sentence, and the sanction as JSON."""
+    found: dict[str, Sanction] = {}
+    for award in (*record.tender.awards, *record.tender.contracts):
+        sanction = blacklist.find(award.supplier, award.date or record.changed)
+        if sanction and award.supplier:
+            found[plain(award.supplier)] = sanction
+    told = []
+    for supplier, sanction in found.items():
+        until = wording.say("sanction_until", date=wording.date(sanction.ends)) if sanction.ends else ""
+        about = ", ".join(filter(None, (clip(plain(sanction.decree or ""), MOST_LINE), until)))
+        told.append(wording.say("sanctioned", supplier=clip(supplier, MOST_LINE), about=about))
+    return told, [_fit(sanction.as_dict()) for sanction in found.values()]
+
+
 def _tell_verdict(run: Run, wording: Wording) -> str:
     if run.verdict is Verdict.BLOCKED:
         return wording.say("run_blocked_body")
@@ -238,6 +305,10 @@ def _tell_verdict(run: Run, wording: Wording) -> str:
 
 def _structure(tender: Tender) -> dict[str, Any]:
     return {name: _fit(value) for name, value in tender.as_dict().items() if name not in _UNSTRUCTURED}
+
+
+def _structure_source(source: Source) -> dict[str, Any]:
+    return {**source.as_dict(), "url": web_address(source.url)}
 
 
 def _fit(value: Any) -> Any:

@@ -243,6 +243,12 @@ def test_a_first_sight_that_brings_the_winner_tells_it(repository: Repository) -
     assert news(repository) == [("malangkota", (Event.NEW,)), ("satudata", (Event.AWARD,))]
 
 
+def test_a_first_sight_tells_a_winner_that_no_source_could_tell_before(repository: Repository) -> None:
+    keep(repository, replace(OPEN_DATA, unread=OPEN_DATA.unread | {"awards", "contracts"}))
+    keep(repository, replace(SPSE, awards=(WINNER,)), READ + HOUR)
+    assert news(repository) == [("satudata", (Event.NEW,)), ("malangkota", (Event.AWARD,))]
+
+
 def test_what_a_source_says_that_is_believed_less_is_no_news(repository: Repository) -> None:
     keep(repository, SPSE)
     keep(repository, OPEN_DATA, READ + HOUR)
