@@ -288,7 +288,6 @@ def test_a_zip_is_read_whole_or_not_at_all() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "options.paging: Field required"),
         ({"paging": "cursor"}, "options.paging: Input should be"),
         ({"paging": "links", "widnow": "6h"}, "options.widnow: Extra inputs"),
         ({"paging": "windows", "window": "1 day"}, "options.window: Value error, '1 day' is not a duration"),

@@ -17,7 +17,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    paging: Literal["links", "pages", "windows", "file", "jsonl", "zip"]
+    paging: Literal["links", "pages", "windows", "file", "jsonl", "zip"] = "links"
     query: Mapping[str, str | int] = Field(default_factory=dict)
     page_parameter: str = Field(default="page", min_length=1)
     first_page: int = Field(default=1, ge=0)
@@ -33,6 +33,7 @@ class Options(BaseModel):
     stale_after: Duration | None = None
     pause: Duration = timedelta(minutes=2)
     pause_on: tuple[Literal[403, 429], ...] = (429,)
+    licence: Literal["OGL-UK-3.0"] | None = None
     token_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
 
     @model_validator(mode="after")
