@@ -3,7 +3,8 @@
 The rules, all of them; a false match is worse than a missed one:
 
 1. Two tenders are one purchase when they have the same kind and key, come from different portals, their buyers do
-   not contradict each other, and a witness speaks for it: the same title, or a plan (RUP code) that both name.
+   not contradict each other, and a witness speaks for it: the same title, a plan (RUP code) that both name, or, where
+   one of them tells no title, the same exact value.
 2. Where that leaves a doubt (one matches two that do not match each other), all of them stay apart.
 3. A plan belongs to every tender that names its RUP code, unless their buyers contradict each other. Tenders that
    share a plan stay two.
@@ -74,8 +75,11 @@ def is_same_purchase(one: Tender, other: Tender) -> bool:
     """Rule 1."""
     if (one.kind, one.key) != (other.kind, other.key) or one.portal == other.portal or one.kind not in LINKED:
         return False
-    witness = _plain(one.title) == _plain(other.title) or bool(set(one.plans) & set(other.plans))
-    return witness and not _contradict(one.buyer, other.buyer)
+    if "title" in one.unread | other.unread:
+        alike = one.value is not None and one.value == other.value
+    else:
+        alike = _plain(one.title) == _plain(other.title)
+    return (alike or bool(set(one.plans) & set(other.plans))) and not _contradict(one.buyer, other.buyer)
 
 
 def belongs(plan: Tender, tender: Tender) -> bool:

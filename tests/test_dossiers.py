@@ -78,6 +78,15 @@ def test_the_same_key_with_a_common_plan_is_one_purchase() -> None:
     assert is_same_purchase(SPSE, replace(OPEN_DATA, title="Judul lama"))
 
 
+def test_a_source_without_a_title_needs_the_same_value_or_plan() -> None:
+    bare = replace(OPEN_DATA, title=OPEN_DATA.key, plans=(), unread=frozenset({"title"}))
+    assert is_same_purchase(SPSE, bare)
+    assert not is_same_purchase(SPSE, replace(bare, value=Money(Decimal(1))))
+    assert not is_same_purchase(replace(SPSE, value=None), replace(bare, value=None))
+    assert is_same_purchase(SPSE, replace(bare, value=None, plans=SPSE.plans))
+    assert compile_record([member(1, bare, republished=True), member(2, SPSE)]).tender.title == SPSE.title
+
+
 @pytest.mark.parametrize(
     "other",
     [
