@@ -15,6 +15,7 @@ from demo.names import make_dice
 # What may go wrong here, by the names that server.faults.add takes.
 FAULTS = {
     "ascending": "descending is ignored",
+    "shuffled": "a page's rows come in another order",
     "stuck": "next_page.offset is the offset asked for",
     "repeats": "every page of the feed has the rows of the first, under ever new offsets",
     "no_offset": "next_page is missing",
@@ -97,6 +98,8 @@ class Prozorro:
         rows = [{name: tender[name] for name in ("id", "dateModified")} for tender in found[:limit]]
         ends = f"{_time(found[:limit][-1])!r}-{len(offset)}.1.4325efbb" if rows else offset
         answer = {"data": rows, "next_page": self._page(offset if "stuck" in faults else ends)}
+        if "shuffled" in faults:
+            rows.sort(key=lambda row: row["id"])
         if "odd_row" in faults and rows:
             rows[0]["dateModified"] = rows[0]["dateModified"][:19]
         if "new_column" in faults:

@@ -42,6 +42,7 @@ ROWS = 100  # changes asked for at a time
 # A change may be committed after a later one, and stand below it in the feed: the source holds its feed back by a
 # second for that. Reading on a little below the last change known costs nothing, as what is known is not read again.
 HELD_BACK = timedelta(seconds=60)
+MOMENT = timedelta(seconds=1)  # rows are ordered by when a change was published, a moment after its dateModified
 PUBLIC_PAGE = "https://prozorro.gov.ua/tender/{}"
 
 CATEGORIES: Mapping[str, Category] = {
@@ -179,6 +180,10 @@ class ProzorroSpider(PortalSpider):
     name = "prozorro"
     kinds = (Kind.TENDER,)
 
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(portal)
+
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(self.portal)
         changes = await self._walk(self._floor(options))
@@ -200,19 +205,29 @@ class ProzorroSpider(PortalSpider):
 
     async def _walk(self, floor: datetime | None) -> list[Change]:
         """The changes since ``floor``, newest first. Raises what fetch and the parsers do: half a walk is none."""
-        check, offset = FeedCheck(), ""
+        check = FeedCheck()
+        try:
+            return await self._walk_checked(floor, check)
+        finally:
+            for problem in sorted(check.problems, key=str):
+                self.tally.report(problem)
+
+    async def _walk_checked(self, floor: datetime | None, check: FeedCheck) -> list[Change]:
+        offset = ""
         found: list[Change] = []
         while self.task.limit is None or len(found) < self.task.limit:
             feed = parse_feed((await self.fetch(self._address(offset))).body)
             kept = list(check.accept(feed.changes))
             found += [change for change in kept if floor is None or change.time >= floor]
-            if not feed.changes or (floor is not None and feed.changes[-1].time < floor):
+            if not feed.changes:
+                break
+            if floor is not None and any(change.time < floor for change in feed.changes):
+                if check.unsorted:
+                    raise ShapeError("out of order, the feed does not tell where the changes last known begin")
                 break
             if not kept or feed.offset == offset:
                 raise ShapeError(f"the feed does not move on after offset {offset!r}", feed.offset)
             offset = feed.offset
-        for problem in check.problems:
-            self.tally.report(problem)
         return found[: self.task.limit]
 
     def _address(self, offset: str) -> str:
@@ -252,6 +267,7 @@ class ProzorroSpider(PortalSpider):
 class FeedCheck:
     """Asserts the feed's contract: each tender once, newest change first, no column unknown."""
 
+    unsorted: bool = False
     problems: set[Problem] = field(default_factory=set)
     _keys: set[str] = field(default_factory=set)
     _last: datetime | None = None
@@ -263,10 +279,11 @@ class FeedCheck:
             if change.key in self._keys:
                 self.problems.add(Problem("duplicate_key", "feed: a tender stands twice"))
                 continue
-            if self._last and change.time > self._last:
+            if self._last and change.time > self._last + MOMENT:
+                self.unsorted = True
                 self.problems.add(Problem("unsorted", "feed: changes are not told newest first as asked"))
             self._keys.add(change.key)
-            self._last = change.time
+            self._last = min(change.time, self._last or change.time)
             yield change
 
 
