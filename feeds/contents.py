@@ -17,6 +17,7 @@ from feeds.definitions import FEED_LIMIT, OPEN, Feed
 from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
 
 NOWHERE = ""  # no portal has this id
+PASSED = Moment("+0d")
 
 
 class Contents:
@@ -28,7 +29,7 @@ class Contents:
         self._repository = repository
         self._now = now
         self._zone = ZoneInfo(config.publisher.timezone)
-        self._worded: dict[tuple[str, Kind, str, int | None], Entry] = {}
+        self._worded: dict[tuple[str, Kind, str, int | None, bool], Entry] = {}
 
     def find(self, feed: Feed) -> list[Entry]:
         """The entries of ``feed``, newest first."""
@@ -37,13 +38,13 @@ class Contents:
         if feed.kind == "changes":
             limit = feed.filter.limit or FEED_LIMIT
             return [self._word_release(*found) for found in self.find_releases(feed.filter, feed.events, limit)]
-        return [self._word_tender(record) for record in self._find_tenders(feed.filter)]
+        return self._word_tenders(feed.filter)
 
     def find_calendar(self, feed: Feed) -> list[Entry]:
         """The entries of its calendar."""
         if feed.calendar_filter == feed.filter:
             return self.find(feed)
-        return [self._word_tender(record) for record in self._find_tenders(feed.calendar_filter)]
+        return self._word_tenders(feed.calendar_filter)
 
     def find_turns(self) -> list[Entry]:
         """Portals that failed or recovered, newest first."""
@@ -61,11 +62,17 @@ class Contents:
         return self._repository.find_releases(self._narrow(wanted), self._now, self._zone, events, limit)
 
     def count(self, feed: Feed) -> int | None:
-        """How many open packages it is about; None for a feed about something else."""
+        """How many packages that can still be bid for it is about; None for a feed about something else.
+
+        What its portal calls active counts no more once the deadline has passed.
+        """
         if feed.kind != "tenders" or feed.filter.status != OPEN.status:
             return None
-        apart = len(feed.filter.portal) == 1
-        return self._repository.count(self._narrow(feed.filter), self._now, self._zone, apart=apart)
+        return max(self._count(feed.filter) - self._count(replace(feed.filter, deadline_to=PASSED)), 0)
+
+    def find_kinds(self) -> frozenset[Kind]:
+        """The kinds that some tender of a configured portal has."""
+        return frozenset(kind for kind in Kind if self._count(Filter(kind=(kind,))))
 
     def find_state(self, feeds: Iterable[Feed]) -> tuple[object, ...]:
         """While this is the same, every other method finds the same.
@@ -95,22 +102,29 @@ class Contents:
         return Around(self._portals, Blacklist(record for record in notices if record.tender.sanctions))
 
     def _find_tenders(self, wanted: Filter) -> Iterator[Record]:
-        return self._repository.find(self._narrow(wanted), self._now, self._zone, apart=len(wanted.portal) == 1)
+        return self._repository.find(self._narrow(wanted), self._now, self._zone, apart=_is_apart(wanted))
+
+    def _count(self, wanted: Filter) -> int:
+        return self._repository.count(self._narrow(wanted), self._now, self._zone, apart=_is_apart(wanted))
 
     def _narrow(self, wanted: Filter) -> Filter:
         """Without the tenders of a portal that was taken out of the configuration."""
         named = {portal.casefold() for portal in wanted.portal} or set(self._portals)
         return replace(wanted, portal=tuple(sorted(named & set(self._portals))) or (NOWHERE,))
 
-    def _word_tender(self, record: Record) -> Entry:
-        key = (*record.tender.identity, None)
+    def _word_tenders(self, wanted: Filter) -> list[Entry]:
+        apart = _is_apart(wanted)
+        return [self._word_tender(record, apart=apart) for record in self._find_tenders(wanted)]
+
+    def _word_tender(self, record: Record, *, apart: bool) -> Entry:
+        key = (*record.tender.identity, None, apart)
         if key not in self._worded:
             portal = self._portals[_find_teller(record, self._portals)]
             self._worded[key] = tender_entry(record, portal, self._publisher, self._around)
         return self._worded[key]
 
     def _word_release(self, release: Release, record: Record) -> Entry:
-        key = (*record.tender.identity, release.seq)
+        key = (*record.tender.identity, release.seq, True)
         if key not in self._worded:
             portal = self._portals[release.portal]
             since = self._find_missing_since(release) if Event.RETURNED in release.events else None
@@ -125,3 +139,8 @@ class Contents:
 def _find_teller(record: Record, portals: Mapping[str, Portal]) -> str:
     """The portal whose page an entry leads to: of several sources the first that is still configured."""
     return next((source.portal for source in record.sources if source.portal in portals), record.tender.portal)
+
+
+def _is_apart(wanted: Filter) -> bool:
+    """Whether each source's own telling is asked for: who names one portal, or a key, means what stands there."""
+    return len(wanted.portal) == 1 or bool(wanted.key)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from aggregator.config import Config, ConfigError, FeedTable, Publisher
+from aggregator.config import Config, ConfigError, FeedTable, Portal, Publisher
 from aggregator.filters import Filter, Moment
 from aggregator.models import Category, Event, Kind, Method, Status
 from feeds.entries import Entry, make_id
@@ -39,6 +39,12 @@ _METHOD_IDS = {
     Method.DIRECT: "metode-langsung",
 }
 _MOST_SLUG = 40
+_OF_KIND = {"rup": Kind.PLAN, "berita": Kind.NEWS}  # feeds that most bureaus have nothing for
+_FAMILY_KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "sirup": (Kind.PLAN,),
+    "wordpress": (Kind.NEWS,),
+    "syndication": (Kind.NEWS,),
+}
 
 
 class Format(StrEnum):
@@ -142,19 +148,29 @@ def _first_day(publisher: Publisher) -> datetime:
     return datetime.combine(publisher.since, time.min, ZoneInfo(publisher.timezone))
 
 
-def shipped_feeds(config: Config, entities: Iterable[str]) -> list[Feed]:
+def shipped_feeds(config: Config, entities: Iterable[str], kinds: Collection[Kind] = ()) -> list[Feed]:
     """Every feed to publish: general ones, slices of what is open, one for each of ``entities`` (names of
     procuring entities as their sources give them), and the configuration's own.
 
-    ConfigError when an id of the configuration is taken already.
+    Feeds of plans and of news are among them where ``kinds`` (those of known tenders) has theirs, or a portal that is
+    read has. ConfigError when an id of the configuration is taken already.
     """
     publisher = config.publisher
-    shipped = [*_general(publisher), *_slices(publisher), *_entities(publisher, entities)]
+    told = {*kinds, *_find_kinds(config.portal)}
+    general = [feed for feed in _general(publisher) if feed.id not in _OF_KIND or _OF_KIND[feed.id] in told]
+    shipped = [*general, *_slices(publisher), *_entities(publisher, entities)]
     taken = {feed.id for feed in shipped}
     for table in config.feed:
         if table.id in taken:
             raise ConfigError(f"[[feed]] id {table.id!r} is a shipped feed's; choose another, as in '{table.id}-kami'")
     return shipped + [_own(table) for table in config.feed]
+
+
+def _find_kinds(portals: Iterable[Portal]) -> Iterator[Kind]:
+    """What portals that are read may tell of: their own ``kinds``, else what their family is made for."""
+    for portal in portals:
+        if portal.enabled:
+            yield from portal.kinds or _FAMILY_KINDS.get(portal.family, ())
 
 
 def _general(publisher: Publisher) -> Iterator[Feed]:

@@ -12,11 +12,11 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from aggregator.config import Portal, Publisher
-from aggregator.models import Record, Release, Run, Sanction, Source, Status, Tender, Verdict
+from aggregator.models import Kind, Record, Release, Run, Sanction, Source, Status, Tender, Verdict
 from aggregator.sanctions import Blacklist
 from feeds.attribution import find_attribution
 from feeds.headlines import tell_release
-from feeds.sentences import list_facts, name_category, tell_tender
+from feeds.sentences import MOST_FACT, list_facts, name_category, tell_tender, tell_terms
 from feeds.text import clip, plain, scrub, web_address
 from feeds.wording import Wording
 
@@ -98,7 +98,7 @@ def tender_entry(record: Record, portal: Portal, publisher: Publisher, around: A
     warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
     # Read at ``changed``, not ``last_seen``: a reading that found nothing new must not change the bytes.
-    content = [_paragraph(line) for line in (opening, *warnings)]
+    content = [_paragraph(line) for line in (_tell_body(tender, opening), *warnings)]
     content += [_facts(tender, wording), *_sources(record, url, portal, around, wording)]
     return Entry(
         id=make_id(publisher, _path(tender)),
@@ -140,7 +140,7 @@ def release_entry(
     opening = tell_tender(tender, wording)
     warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
-    content = [_paragraph(line) for line in (*news.lines, *warnings, opening)]
+    content = [_paragraph(line) for line in (*news.lines, *warnings, _tell_body(tender, opening))]
     content += [_facts(tender, wording), *_sources(record, url, portal, around, wording)]
     return Entry(
         id=make_id(publisher, f"{_path(tender)}/changes/{release.seq}"),
@@ -238,7 +238,16 @@ def _paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def _tell_body(tender: Tender, opening: str) -> str:
+    """``opening``, but of news as much of the text as a fact may have."""
+    text = clip(plain(tender.description or ""), MOST_FACT) if tender.kind is Kind.NEWS else ""
+    return text or opening
+
+
 def _facts(tender: Tender, wording: Wording) -> str:
+    """Nothing for news: it is no purchase, and its text says all there is."""
+    if tender.kind is Kind.NEWS:
+        return ""
     facts = list_facts(tender, wording)
     return "<dl>" + "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts) + "</dl>"
 
@@ -272,7 +281,7 @@ def _sources(record: Record, url: str, portal: Portal, around: Around, wording: 
 
 
 def _find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> tuple[list[str], list[dict[str, Any]]]:
-    """Each winner or contractor whose name is blacklisted: a sentence, and the sanction as JSON."""
+    """Each winner or contractor whose name is blacklisted: a sentence, and the sanction as JSON with that ``name``."""
     found: dict[str, Sanction] = {}
     for award in (*record.tender.awards, *record.tender.contracts):
         sanction = blacklist.find(award.supplier, award.date or record.changed)
@@ -280,10 +289,9 @@ def _find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> t
             found[plain(award.supplier)] = sanction
     told = []
     for supplier, sanction in found.items():
-        until = wording.say("sanction_until", date=wording.date(sanction.ends)) if sanction.ends else ""
-        about = ", ".join(filter(None, (clip(plain(sanction.decree or ""), MOST_LINE), until)))
+        about = ", ".join(tell_terms(sanction, wording))
         told.append(wording.say("sanctioned", supplier=clip(supplier, MOST_LINE), about=about))
-    return told, [_fit(sanction.as_dict()) for sanction in found.values()]
+    return told, [{"name": _fit(name), **_fit(sanction.as_dict())} for name, sanction in found.items()]
 
 
 def _tell_verdict(run: Run, wording: Wording) -> str:

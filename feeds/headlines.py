@@ -8,8 +8,21 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from aggregator.models import Award, Category, Change, Event, Kind, Method, Milestone, Money, Release, Status, Tender
-from feeds.sentences import join_parts, tell_award
+from aggregator.models import (
+    Award,
+    Category,
+    Change,
+    Event,
+    Kind,
+    Method,
+    Milestone,
+    Money,
+    Release,
+    Sanction,
+    Status,
+    Tender,
+)
+from feeds.sentences import join_parts, tell_award, tell_sanction
 from feeds.text import clip, plain
 from feeds.wording import NBSP, Wording
 
@@ -46,6 +59,7 @@ _TOLD_BY: Mapping[str, set[Event]] = {
     "locations": {Event.LOCATION},
 }
 _REALISED = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
+_NEW_KINDS = {Kind.PLAN: "new_plan", Kind.NOTICE: "new_notice", Kind.NEWS: "new_news"}
 _CODES: Mapping[str, Callable[[str], Category | Method]] = {"category": Category, "method": Method}
 
 T = TypeVar("T")
@@ -90,7 +104,7 @@ def tell_release(release: Release, tender: Tender, wording: Wording, missing_sin
 
 
 def _tell_new(case: _Case) -> Telling:
-    return case.wording.say("new"), ""
+    return case.wording.say(_NEW_KINDS.get(case.tender.kind, "new")), ""
 
 
 def _tell_cancelled(case: _Case) -> Telling:
@@ -269,6 +283,8 @@ def _show(wording: Wording, field: str, value: Any) -> str:
         return wording.name(_CODES[field](value))
     if field in {"awards", "contracts"}:
         return join_parts((tell_award(Award.from_dict(award), wording) for award in value), "; ")
+    if field == "sanctions":
+        return join_parts((tell_sanction(Sanction.from_dict(each), wording) for each in value), "; ")
     if field == "published":
         return wording.date(datetime.fromisoformat(value)) if value else ""
     parts: Iterable[Any] = value if isinstance(value, list) else [value or ""]

@@ -45,12 +45,18 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenList:
-    """All open packages. ``worth`` is the sum of the HPS in IDR, ``closes`` the next deadline."""
+    """Packages that the portals call active. ``count``: those that can still be bid for, ``worth`` the sum of their
+    HPS in IDR, ``closes`` the next deadline; ``under_way``: those whose deadline has passed."""
 
     count: int
+    under_way: int
     worth: Money
     closes: datetime | None
     pages: Sequence[Sequence[Section]]
+
+    @property
+    def total(self) -> int:
+        return self.count + self.under_way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +84,17 @@ def list_open(records: Iterable[Record], now: datetime, zone: ZoneInfo) -> OpenL
     worth = Decimal()
     for record in records:
         closes = _closes(record)
-        (undated if closes is None else coming if closes > now else past).append(record)
+        if closes is not None and closes <= now:
+            past.append(record)
+            continue
+        (undated if closes is None else coming).append(record)
         if record.tender.value and record.tender.value.currency == "IDR":
             worth += record.tender.value.amount
     sections = [_section("day", group, start) for start, group in groupby(coming, lambda each: _day(each, zone))]
     sections += [_section("undated", undated), _section("past", reversed(past))]
     return OpenList(
-        count=len(past) + len(coming) + len(undated),
+        count=len(coming) + len(undated),
+        under_way=len(past),
         worth=Money(worth),
         closes=_closes(coming[0]) if coming else None,
         pages=_cut(sections)[:MOST_PAGES],
@@ -129,7 +139,11 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
     money = tender.value or tender.budget
     closes = _closes(record)
     method = plain(tender.method_detail or "") or (wording.name(tender.method) if tender.method else "")
-    sort = (name_category(tender, wording), clip(method, MOST_NAME), portal.name if len(portals) > 1 else "")
+    sort = (
+        name_category(tender, wording),
+        clip(method, MOST_NAME),
+        _name_portals(record, portal, len(portals), wording),
+    )
     return Row(
         title=clip(plain(tender.title) or tender.key, MOST_TITLE),
         url=find_url(tender, portal),
@@ -143,6 +157,13 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
         is_retender=tender.retender,
         note=note,
     )
+
+
+def _name_portals(record: Record, portal: Portal, configured: int, wording: Wording) -> str:
+    others = len(record.sources) - 1
+    if others > 0:
+        return wording.say("and_sources" if others > 1 else "and_source", portal=portal.name, count=others)
+    return portal.name if configured > 1 else ""
 
 
 def tell_last_changes(

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from aggregator.config import Config, Portal
 from aggregator.models import Verdict
 from aggregator.repository import LastRuns
+from feeds.attribution import find_attribution
 from feeds.definitions import Channel, Feed, Format, Group
 from feeds.entries import Entry, run_entry
 from feeds.listing import Identity, OpenList, Row, make_row
@@ -180,7 +181,11 @@ def render_feed_page(
 
 def render_status(site: Site, states: Sequence[PortalState], turns: Sequence[Entry], feed: Feed) -> bytes:
     """When portals were read and what failed; ``turns`` are the entries of ``feed``, the feed of failures."""
-    return site.render("status.html", "", states=states, turns=turns[:MOST_TURNS], discover=[feed])
+    asked = ((state.portal, find_attribution(state.portal, (), state.read)) for state in states if state.read)
+    credits_asked = [(portal, found) for portal, found in asked if found]
+    return site.render(
+        "status.html", "", states=states, turns=turns[:MOST_TURNS], credits=credits_asked, discover=[feed]
+    )
 
 
 def render_error(site: Site, status: int, root: str) -> bytes:

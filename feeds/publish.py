@@ -87,7 +87,7 @@ class _Publication:
 
     def write(self) -> None:
         entities = [name for name, _ in self._repository.find_names("procuring_entity")]
-        feeds = shipped_feeds(self._config, entities)
+        feeds = shipped_feeds(self._config, entities, self._contents.find_kinds())
         # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
         inputs = _digest(self._makers, [_stable(feed) for feed in feeds], self._contents.find_state(feeds))
         states = tell_portals(self._config, self._repository.find_last_runs())

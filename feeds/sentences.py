@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
-from aggregator.models import Award, Kind, Status, Tender
+from aggregator.models import Award, Kind, Milestone, Sanction, Status, Tender
 from feeds.text import clip, plain
 from feeds.wording import Wording
 
@@ -12,9 +13,21 @@ MOST_NAME = 90  # characters of a unit or place in a sentence, so that the deadl
 MOST_WORDS = 12
 MOST_FACT = 1000
 MOST_PARTS = 20  # places, plans or winners that are written out
+MOST_NEWS = 300  # characters of the text of news
 
+_SELECTION = "pemilihan"  # in the title of a plan's milestone: SiRUP's «Jadwal Pemilihan Penyedia»
 _RECORDS = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
+_PLANNED = (Kind.PLAN, Status.PLANNED)
 _WITHOUT_DATES = {None, Status.PLANNED, Status.ACTIVE}
+
+
+# What a field is called where a tender's own word for it would mislead.
+_LABELS = {
+    (Kind.PLAN, "key"): "plan_key",
+    (Kind.PLAN, "published"): "plan_published",
+    (Kind.NOTICE, "key"): "notice_key",
+    (Kind.NOTICE, "stage"): "notice_stage",
+}
 
 
 def tell_tender(tender: Tender, wording: Wording) -> str:
@@ -23,9 +36,11 @@ def tell_tender(tender: Tender, wording: Wording) -> str:
     A field that no reading has looked at is passed over: nothing is said to be unannounced unless it is.
     """
     if tender.kind is Kind.NEWS:
-        return clip(plain(tender.description or ""), 300) or wording.name(tender.kind)
+        return clip(plain(tender.description or ""), MOST_NEWS) or wording.name(tender.kind)
     if tender.kind is Kind.PLAN:
         first = _tell_plan(tender, wording)
+    elif tender.sanctions:
+        first = _tell_sanctions(tender, wording)
     else:
         close = _tell_recording if tender.kind in _RECORDS else _tell_deadline
         first = ", ".join(filter(None, (_tell_value(tender, wording), _tell_unit(tender), close(tender, wording))))
@@ -34,10 +49,17 @@ def tell_tender(tender: Tender, wording: Wording) -> str:
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
 
 
+def _tell_sanctions(tender: Tender, wording: Wording) -> str:
+    """The first sanction's decision and days, who decided, and what for."""
+    reason = clip(plain(tender.sanctions[0].reason or ""), MOST_NAME)
+    return ", ".join(filter(None, (*tell_terms(tender.sanctions[0], wording), _tell_unit(tender), reason)))
+
+
 def _tell_value(tender: Tender, wording: Wording) -> str:
     money = tender.value or tender.budget
-    if money is None:
-        return "" if {"value", "budget"} & tender.unread else wording.say("no_value")
+    if money is None:  # of many a notice nobody expects a value
+        is_silent = tender.kind is Kind.NOTICE or {"value", "budget"} & tender.unread
+        return "" if is_silent else wording.say("no_value")
     phrase = "amount" if tender.kind in _RECORDS else "value" if tender.value else "budget"
     return wording.say(phrase, money=wording.short_money(money))
 
@@ -63,10 +85,17 @@ def _tell_plan(tender: Tender, wording: Wording) -> str:
     years = "–".join(str(year) for year in sorted({*tender.fiscal_years[:1], *tender.fiscal_years[-1:]}))
     money = tender.budget or tender.value
     worth = wording.say("plan_budget", money=wording.short_money(money)) if money else wording.say("plan_no_value")
-    starts = [milestone.starts for milestone in tender.milestones if milestone.starts]
-    selection = wording.say("plan_from", month=wording.month(min(starts))) if starts else ""
-    rest = ", ".join(filter(None, (worth, _tell_unit(tender), selection)))
+    rest = ", ".join(filter(None, (worth, _tell_unit(tender), _tell_start(tender.milestones, wording))))
     return f"{wording.say('plan', year=years).strip()}: {rest}"
+
+
+def _tell_start(milestones: Iterable[Milestone], wording: Wording) -> str:
+    """When a plan's provider is chosen; where that is not told (swakelola), when the work begins."""
+    dated = [(_SELECTION not in each.title.casefold(), each.starts) for each in milestones if each.starts]
+    if not dated:
+        return ""
+    is_work, starts = min(dated)
+    return wording.say("plan_work" if is_work else "plan_from", month=wording.month(starts))
 
 
 def _tell_sort(tender: Tender, wording: Wording) -> Iterator[str]:
@@ -74,13 +103,16 @@ def _tell_sort(tender: Tender, wording: Wording) -> Iterator[str]:
         yield category
     if method := plain(tender.method_detail or "") or (wording.name(tender.method) if tender.method else ""):
         yield clip(method, MOST_NAME)
+    if tender.kind is Kind.NOTICE and not tender.sanctions:
+        yield from filter(None, [short_name(tender.stage or "")])
     places = [short_name(place) for place in tender.locations]
     yield from filter(None, places[:2])
     if len(places) > 2:
         yield wording.say("and_more", count=len(places) - 2)
     if tender.retender:
         yield wording.label("retender").lower()
-    if tender.status and tender.status is not Status.ACTIVE:
+    # That a plan is planned goes without saying.
+    if tender.status and tender.status is not Status.ACTIVE and (tender.kind, tender.status) != _PLANNED:
         yield wording.name(tender.status).lower()
 
 
@@ -120,14 +152,54 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
         "deadline": wording.long_time(tender.deadline) if tender.deadline else None,
         "locations": join_parts(tender.locations, "; "),
         "plans": join_parts(tender.plans),
+        "milestones": _tell_months(tender.milestones, wording) if tender.kind is Kind.PLAN else None,
         "awards": join_parts((tell_award(award, wording) for award in tender.awards), "; "),
         "contracts": join_parts((tell_award(contract, wording) for contract in tender.contracts), "; "),
+        "sanctions": join_parts((tell_sanction(sanction, wording) for sanction in tender.sanctions), "; "),
         "retender_reason": tender.retender_reason,
         "cancellation_reason": tender.cancellation_reason,
         "description": tender.description,
     }
-    shown = ((wording.label(field), clip(plain(text or ""), MOST_FACT)) for field, text in texts.items())
+    shown = (
+        (wording.label(_LABELS.get((tender.kind, field), field)), clip(plain(text or ""), MOST_FACT))
+        for field, text in texts.items()
+    )
     return [(label, text) for label, text in shown if text]
+
+
+def _tell_months(milestones: Iterable[Milestone], wording: Wording) -> str:
+    """A plan's schedule, which is told in months: Pemilihan Penyedia: Januari 2027–Februari 2027."""
+    rows = []
+    for each in milestones:
+        months = dict.fromkeys(wording.month(time) for time in (each.starts, each.ends) if time)
+        rows.append(f"{each.title.removeprefix('Jadwal ')}: {'–'.join(months)}")
+    return join_parts(rows, "; ")
+
+
+def tell_terms(sanction: Sanction, wording: Wording) -> Iterator[str]:
+    """SK 12/2026, berlaku 3 Des 2026 s.d. 3 Des 2027: the decision and its days, as far as they are known."""
+    if decree := clip(plain(sanction.decree or ""), 200):
+        # Some sources write the word into the number.
+        yield decree if decree.casefold().startswith("sk") else wording.say("decree", number=decree)
+    starts = _tell_day(sanction.starts, wording) if sanction.starts else ""
+    # ``ends`` is the first moment without the sanction, or the last of its last day.
+    ends = _tell_day(sanction.ends - timedelta(microseconds=1), wording) if sanction.ends else ""
+    if starts and ends:
+        yield wording.say("in_force", starts=starts, ends=ends)
+    elif starts or ends:
+        yield wording.say("in_force_from", date=starts) if starts else wording.say("in_force_to", date=ends)
+
+
+def _tell_day(time: datetime, wording: Wording) -> str:
+    """The day as the list itself tells it, in whatever zone the reader's portal lies."""
+    return wording.date(datetime(time.year, time.month, time.day, 12, tzinfo=wording.zone))
+
+
+def tell_sanction(sanction: Sanction, wording: Wording) -> str:
+    """PT Contoh, SK 12/2026, berlaku 3 Des 2026 s.d. 3 Des 2027, Mengundurkan diri."""
+    reason = clip(plain(sanction.reason or ""), 200)
+    supplier = clip(plain(sanction.supplier), 200)
+    return ", ".join(filter(None, (supplier, *tell_terms(sanction, wording), reason)))
 
 
 def tell_award(award: Award, wording: Wording) -> str:

@@ -51,26 +51,17 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "in_force": ("berlaku {starts} s.d. {ends}", "in force {starts} to {ends}"),
     "in_force_from": ("berlaku mulai {date}", "in force from {date}"),
     "in_force_to": ("berlaku s.d. {date}", "in force until {date}"),
-    "sanctioned": (
-        "Perhatian: nama penyedia “{supplier}” sama dengan nama di Daftar Hitam Nasional ({sanction}). "
-        "Nama yang sama belum tentu penyedia yang sama; periksa di sumber resmi.",
-        "Note: the supplier’s name “{supplier}” is the same as a name on the national blacklist ({sanction}). "
-        "The same name need not be the same supplier; check the official source.",
-    ),
     "source": ("Sumber: {portal}, dibaca {time}.", "Source: {portal}, read {time}."),
-    "sources": ("Menurut {count} sumber, yang utama lebih dulu:", "According to {count} sources, the main one first:"),
-    "source_changed": ("{portal}, terakhir berubah {time}.", "{portal}, last changed {time}."),
     "other_source": (
         "Juga diumumkan oleh {portal} ({kind} {key}), dibaca {time}.",
         "Also announced by {portal} ({kind} {key}), read {time}.",
     ),
     "sanctioned": (
-        "Perhatian: nama {supplier} tercantum dalam daftar hitam ({about}). Nama bisa sama tanpa perusahaannya sama: "
-        "periksa di sumber resminya.",
-        "Note: the name {supplier} stands on the blacklist ({about}). Names may be the same of different firms: check "
-        "at the official source.",
+        "Perhatian: nama “{supplier}” sama dengan nama di Daftar Hitam Nasional ({about}). "
+        "Nama yang sama belum tentu perusahaan yang sama; periksa di sumber resmi.",
+        "Note: the name “{supplier}” is the same as a name on the national blacklist ({about}). "
+        "The same name need not be the same firm; check the official source.",
     ),
-    "sanction_until": ("sampai {date}", "until {date}"),
     # what a release says
     "short_value": ("HPS", "HPS"),
     "short_budget": ("Pagu", "Budget"),

@@ -24,6 +24,7 @@ from aggregator.models import (
     Money,
     Record,
     Release,
+    Sanction,
     Status,
     Tender,
 )
@@ -141,6 +142,14 @@ hostile_texts = st.lists(
 times = st.integers(631_152_000, 4_102_444_800).map(lambda second: datetime.fromtimestamp(second, UTC))  # 1990 to 2100
 amounts = st.decimals(0, Decimal("1e17"), allow_nan=False, allow_infinity=False, places=2)
 money = st.builds(Money, amounts, st.just("IDR"))
+sanctions = st.builds(
+    Sanction,
+    supplier=hostile_texts,
+    decree=st.none() | hostile_texts,
+    reason=st.none() | hostile_texts,
+    starts=st.none() | times,
+    ends=st.none() | times,
+)
 milestones = st.builds(Milestone, title=hostile_texts, starts=st.none() | times, ends=st.none() | times)
 
 
@@ -173,6 +182,7 @@ def hostile_tenders(draw: st.DrawFn) -> Tender:
         retender_reason=draw(texts),
         cancellation_reason=draw(texts),
         milestones=tuple(draw(st.lists(milestones, max_size=2))),
+        sanctions=tuple(draw(st.lists(sanctions, max_size=2))),
         awards=tuple(draw(st.lists(st.builds(Award, supplier=texts, amount=st.none() | money), max_size=2))),
         contracts=tuple(draw(st.lists(st.builds(Contract, supplier=texts, date=st.none() | times), max_size=2))),
     )
@@ -183,7 +193,9 @@ def hostile_entries(draw: st.DrawFn) -> list[Entry]:
     """A tender and a release that changed everything, of two tenders."""
     before, after = draw(hostile_tenders()), draw(hostile_tenders())
     old, new = before.as_dict(), after.as_dict()
-    moves: dict[str, Any] = {name: (old[name], new[name]) for name in old if old[name] != new[name]}
+    moves: dict[str, Any] = {
+        name: (old.get(name, []), new.get(name, [])) for name in {**old, **new} if old.get(name) != new.get(name)
+    }
     for fixed in ("portal", "kind", "key", "url", "documents", "participants", "incomplete"):
         moves.pop(fixed, None)
     release = make_release(*draw(st.lists(st.sampled_from(Event), unique=True)), **moves)

@@ -103,9 +103,11 @@ def test_an_entry_of_one_source_says_nothing_of_others() -> None:
 )
 def test_a_winner_of_a_blacklisted_name_is_flagged_with_care(tender: Tender) -> None:
     entry = tender_entry(make_record(tender), PORTAL, PUBLISHER, AROUND)
-    assert "nama CONTOH KARYA, PT tercantum dalam daftar hitam (SK/1/‹2026›, sampai 1 Jan 2027)" in entry.summary
-    assert "periksa di sumber resminya" in entry.content
-    assert entry.structured["sanctioned"][0]["supplier"] == "PT Contoh Karya"
+    assert "nama “CONTOH KARYA, PT” sama dengan nama di Daftar Hitam Nasional (SK/1/‹2026›, berlaku" in entry.summary
+    assert "1 Jan 2026 s.d. 31 Des 2026)" in entry.summary  # the sanction ends as 2027 begins
+    assert "Nama yang sama belum tentu perusahaan yang sama; periksa di sumber resmi." in entry.content
+    (sanctioned,) = entry.structured["sanctioned"]
+    assert (sanctioned["name"], sanctioned["supplier"]) == ("CONTOH KARYA, PT", "PT Contoh Karya")
     told = release_entry(make_release(), make_record(tender), PORTAL, PUBLISHER, around=AROUND)
     assert told.structured["sanctioned"] == entry.structured["sanctioned"]
 
@@ -121,6 +123,6 @@ def test_a_winner_of_a_blacklisted_name_is_flagged_with_care(tender: Tender) -> 
 )
 def test_nobody_else_is_flagged(award: Award) -> None:
     entry = tender_entry(make_record(replace(TENDER, awards=(award,))), PORTAL, PUBLISHER, AROUND)
-    assert "daftar hitam" not in entry.content
+    assert "Perhatian" not in entry.content
     assert "sanctioned" not in entry.structured
     assert timedelta(0) == READ - entry.updated

@@ -15,7 +15,8 @@ from aggregator.models import Category, Event, Kind, Method, Status
 from feeds.definitions import Feed, Format, Group, make_channel, shipped_feeds
 from tests.feed_samples import CONFIG, READ, hostile_texts, make_config, make_entries
 
-GENERAL = ["semua", "perubahan", "tenggat", "pemenang", "batal-ulang", "rup", "berita", "status"]
+GENERAL = ["semua", "perubahan", "tenggat", "pemenang", "batal-ulang", "status"]
+KINDS = (Kind.PLAN, Kind.NEWS)
 OWN = """
 [[feed]]
 id = "konstruksi"
@@ -30,7 +31,7 @@ description = "Semua kabar."
 
 
 def by_id(language: str = "id", place: str = "Kota Malang", *entities: str) -> dict[str, Feed]:
-    return {feed.id: feed for feed in shipped_feeds(make_config(language, place=place), entities)}
+    return {feed.id: feed for feed in shipped_feeds(make_config(language, place=place), entities, KINDS)}
 
 
 def test_the_shipped_set() -> None:
@@ -41,6 +42,31 @@ def test_the_shipped_set() -> None:
     assert [feed.id for feed in feeds if feed.group is Group.ENTITY] == ["satker-dinas-kesehatan"]
     assert len({feed.id for feed in feeds}) == len(feeds)
     assert all(feed.filter.limit == 100 for feed in feeds)
+
+
+def make_portal(family: str, kinds: str = "", enabled: bool = True) -> str:
+    lines = ["[[portal]]", 'id = "lain"', f'family = "{family}"', 'name = "Lain"', 'url = "https://lain.example/"']
+    return "\n".join([*lines, f"enabled = {str(enabled).lower()}", f"kinds = [{kinds}]" if kinds else ""])
+
+
+@pytest.mark.parametrize(
+    ("portal", "kinds", "more"),
+    [
+        ("", (), set()),
+        ("", (Kind.PLAN,), {"rup"}),
+        ("", (Kind.NEWS, Kind.NOTICE), {"berita"}),
+        (make_portal("sirup"), (), {"rup"}),
+        (make_portal("sirup", enabled=False), (), set()),
+        (make_portal("wordpress"), (), {"berita"}),
+        (make_portal("satudata", '"plan"'), (), {"rup"}),
+        (make_portal("satudata", '"tender"'), (), set()),
+    ],
+)
+def test_plans_and_news_have_a_feed_where_there_may_be_any(
+    portal: str, kinds: tuple[Kind, ...], more: set[str]
+) -> None:
+    feeds = shipped_feeds(make_config(feeds=portal), [], kinds)
+    assert {feed.id for feed in feeds if feed.group is Group.GENERAL} == {*GENERAL, *more}
 
 
 def test_titles_and_descriptions() -> None:
@@ -85,6 +111,7 @@ def test_what_the_feeds_hold() -> None:
     assert feeds["pemenang"].events == {Event.AWARD, Event.CONTRACT}
     assert feeds["batal-ulang"].events == {Event.CANCELLED, Event.UNSUCCESSFUL, Event.RETENDER}
     assert feeds["rup"].filter.kind == (Kind.PLAN,)
+    assert feeds["berita"].filter.kind == (Kind.NEWS,)
     assert feeds["status"].kind == "status"
 
 

@@ -151,6 +151,25 @@ def test_an_unusable_address_leads_to_the_portal() -> None:
     assert Html(entry.content).links == [PORTAL.url]
 
 
+def test_news_is_text_and_its_link() -> None:
+    words = "Undangan bimbingan teknis bagi penyedia. " * 12
+    news = replace(TENDER, kind=Kind.NEWS, key="7", title="Bimbingan teknis", description=words, status=Status.COMPLETE)
+    entry = tender_entry(make_record(news), PORTAL, PUBLISHER)
+    assert len(entry.summary) <= 300
+    assert entry.content.startswith(f"<p>{words.strip()}</p><p>Sumber: ")
+    assert (entry.url, entry.topics[0]) == (news.url, Topic("news", "Berita"))
+    told = release_entry(make_release(Event.NEW), make_record(news), PORTAL, PUBLISHER)
+    assert told.title == "Berita baru: Bimbingan teknis"
+    assert "<dl>" not in entry.content + told.content
+
+
+def test_a_sanction_that_moved_is_told() -> None:
+    old, new = ({"supplier": "PT A", "decree": d, "reason": None, "starts": None, "ends": None} for d in ("1", "2"))
+    notice = replace(TENDER, kind=Kind.NOTICE)
+    entry = release_entry(make_release(Event.DETAILS, sanctions=([old], [new])), make_record(notice), PORTAL, PUBLISHER)
+    assert "Sanksi: PT A, SK 1 → PT A, SK 2." in entry.summary
+
+
 def test_without_a_published_date_first_sight_counts() -> None:
     record = make_record(replace(TENDER, published=None), first_seen=READ - timedelta(days=1))
     assert tender_entry(record, PORTAL, PUBLISHER).published == READ - timedelta(days=1)

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from aggregator.models import Event, Money
+import pytest
+
+from aggregator.models import Event, Kind, Money, Source
 from feeds.listing import MOST_PAGES, PAGE_ROWS, OpenList, list_open, make_row, tell_last_changes
 from feeds.wording import NBSP
 from tests.feed_samples import PORTAL, READ, TENDER, WIB, make_record, make_release
@@ -50,9 +52,9 @@ def test_days_come_first_then_undated_then_past() -> None:
             ("past", None, 2, "p2 p1"),
         ]
     ]
-    assert listed.count == 7
+    assert (listed.count, listed.under_way, listed.total) == (5, 2, 7)
     assert listed.closes == READ + timedelta(minutes=1)
-    assert listed.worth == Money(7 * Decimal("5912300000.00"))
+    assert listed.worth == Money(5 * Decimal("5912300000.00"))
 
 
 def test_only_rupiah_is_added_up() -> None:
@@ -61,7 +63,7 @@ def test_only_rupiah_is_added_up() -> None:
 
 
 def test_nothing_open_is_one_empty_page() -> None:
-    assert list_open([], READ, WIB) == OpenList(count=0, worth=Money(Decimal()), closes=None, pages=[[]])
+    assert list_open([], READ, WIB) == OpenList(count=0, under_way=0, worth=Money(Decimal()), closes=None, pages=[[]])
 
 
 def test_a_long_section_goes_on_on_the_next_page() -> None:
@@ -106,6 +108,18 @@ def test_rows_name_the_portal_where_there_are_several() -> None:
     other = PORTAL.model_copy(update={"id": "batukota", "name": "LPSE Kota Batu"})
     row = make_row(make_record(replace(TENDER, portal="batukota")), PORTALS | {"batukota": other}, "en", "")
     assert row.sort == "Works · Tender · LPSE Kota Batu"
+
+
+@pytest.mark.parametrize(
+    ("others", "told"), [(("rup",), "dan 1 sumber lain"), (("rup", "satudata"), "dan 2 sumber lain")]
+)
+def test_rows_of_a_dossier_tell_of_its_other_sources(others: tuple[str, ...], told: str) -> None:
+    sources = tuple(
+        Source(portal=name, kind=Kind.TENDER, key=TENDER.key, url=TENDER.url, changed=READ)
+        for name in ("malangkota", *others)
+    )
+    row = make_row(replace(make_record(), sources=sources), PORTALS, "id", "")
+    assert row.sort.endswith(f"LPSE Kota Malang {told}")
 
 
 def test_the_last_change_of_each_package_is_told() -> None:

@@ -82,13 +82,14 @@ def root(config: Config) -> Path:
 def test_the_tree(config: Config, repository: Repository, root: Path) -> None:
     read(repository, *OPEN)
     done = publish(config, repository, NOW)
-    general = {"semua", "perubahan", "tenggat", "pemenang", "batal-ulang", "rup", "berita", "status"}
+    general = {"semua", "perubahan", "tenggat", "pemenang", "batal-ulang", "status"}
     slices = {"jenis-konstruksi", "jenis-barang", "metode-terbuka", "metode-langsung"}
     units = {"satker-dpuprpkp", "satker-dinas-kesehatan"}
     found = files(root)
     for feed in general | slices | units:
         for form in FORMATS:
             assert found[f"feeds/{feed}.{form}"]
+    assert not {"feeds/rup.rss", "feeds/berita.rss"} & set(found)  # nobody tells of plans or news
     for name in ("index.html", "status.html", "status.json", "feeds.opml", "feeds/index.html", "robots.txt"):
         assert found[name]
     assert done == Published(written=len(found))
@@ -179,6 +180,31 @@ def test_a_feed_that_lost_an_entry_has_a_later_time(config: Config, repository: 
     before = (root / "feeds/tenggat.rss").stat().st_mtime_ns
     publish(config, repository, NOW + timedelta(hours=3))
     assert (root / "feeds/tenggat.rss").stat().st_mtime_ns > before
+
+
+def test_plans_and_news_are_published_once_there_are_any(config: Config, repository: Repository, root: Path) -> None:
+    news = replace(TENDER, kind=Kind.NEWS, title="Bimbingan teknis", description="Undangan bagi penyedia.")
+    read(repository, *OPEN)
+    publish(config, repository, NOW)
+    read(repository, news, replace(TENDER, kind=Kind.PLAN, key="77"), now=READ + timedelta(minutes=1))
+    publish(config, repository, NOW + SECOND)
+    found = files(root)
+    (plan,) = json.loads(found["feeds/rup.json"])["items"]
+    assert plan["summary"].startswith("Rencana 2026: pagu Rp6")
+    (item,) = json.loads(found["feeds/berita.json"])["items"]
+    assert item["content_html"].startswith("<p>Undangan bagi penyedia.</p><p>Sumber: ")
+    assert b"feeds/berita.rss" in found["feeds.opml"]
+
+
+def test_what_is_past_its_deadline_counts_as_open_no_more(config: Config, repository: Repository, root: Path) -> None:
+    read(repository, *OPEN)
+    publish(config, repository, NOW)
+    assert "<b>4 paket</b> · jumlah HPS" in files(root)["index.html"].decode()
+    publish(config, repository, NOW + timedelta(hours=3))
+    assert "<b>3 paket</b> · 1 lagi dalam proses · jumlah HPS" in files(root)["index.html"].decode()
+    assert "3 paket sekarang" in files(root)["feeds/semua.html"].decode()
+    packages = {feed["id"]: feed["packages"] for feed in json.loads(files(root)["status.json"])["feeds"]}
+    assert (packages["semua"], packages["perubahan"]) == (3, None)
 
 
 def test_news_of_changes(config: Config, repository: Repository, root: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 
-from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Status, Tender
+from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Sanction, Status, Tender
 from feeds.sentences import list_facts, short_name, tell_tender
 from feeds.wording import NBSP, Language, Wording
 from tests.feed_samples import TENDER, WIB, hostile_tenders
@@ -72,6 +73,61 @@ def test_a_plan() -> None:
     assert told(plan, EN) == "Plan 2027: budget Rp750 million, Dinas Kesehatan, selection from January 2027."
     unknown = replace(plan, budget=None, milestones=(), fiscal_years=())
     assert told(unknown) == "Rencana: nilai belum diumumkan, Dinas Kesehatan."
+    own = replace(plan, milestones=plan.milestones[:1], status=Status.PLANNED)
+    assert told(own) == "Rencana 2027: pagu Rp750 juta, Dinas Kesehatan, pelaksanaan mulai Maret 2027."
+    assert facts(plan) | {"Kode RUP": "61521911"} == facts(plan)
+    assert facts(plan)["Jadwal"] == "Kontrak: Maret 2027; Pemilihan: Januari 2027"
+
+
+def test_a_notice() -> None:
+    notice = Tender(
+        portal="worldbank",
+        kind=Kind.NOTICE,
+        key="OP00012345",
+        title="Consulting Services for Flood Control",
+        url="https://projects.example.org/OP00012345",
+        buyer="Ministry of Public Works",
+        category=Category.CONSULTING,
+        status=Status.ACTIVE,
+        stage="Request for Expression of Interest",
+        deadline=datetime(2026, 12, 3, 14, tzinfo=WIB),
+    )
+    assert told(notice) == (
+        "Ministry of Public Works, penawaran ditutup Kamis, 3 Desember 2026, 14.00 WIB. "
+        "Jasa Konsultansi, Request for Expression of Interest."
+    )
+    assert facts(notice)["Nomor pengumuman"] == "OP00012345"
+    assert facts(notice)["Menurut sumber"] == "Request for Expression of Interest"
+
+
+def test_a_notice_of_a_blacklist() -> None:
+    sanction = Sanction(
+        supplier="PT Contoh",
+        decree="12/SK/2026",
+        reason="Mengundurkan diri setelah ditetapkan",
+        starts=datetime(2026, 12, 3, tzinfo=WIB),
+        ends=datetime(2027, 12, 3, tzinfo=WIB),
+    )
+    notice = Tender(
+        portal="hitam",
+        kind=Kind.NOTICE,
+        key="7",
+        title="Daftar hitam: PT Contoh",
+        url="https://daftar-hitam.example/7",
+        procuring_entity="Dinas Kesehatan",
+        status=Status.ACTIVE,
+        sanctions=(sanction,),
+    )
+    days = "berlaku 3 Des 2026 s.d. 2 Des 2027"
+    assert told(notice) == f"SK 12/SK/2026, {days}, Dinas Kesehatan, Mengundurkan diri setelah ditetapkan."
+    assert told(notice, EN).startswith("Decree 12/SK/2026, in force 3 Dec 2026 to 2 Dec 2027, Dinas Kesehatan")
+    assert facts(notice)["Sanksi"] == f"PT Contoh, SK 12/SK/2026, {days}, Mengundurkan diri setelah ditetapkan"
+    eastern = tell_tender(notice, Wording("id", ZoneInfo("Asia/Jayapura")))
+    assert days in eastern  # days of the list, not of the reader
+    bare = replace(notice, procuring_entity=None, sanctions=(Sanction(supplier="PT Contoh", starts=sanction.starts),))
+    assert told(bare) == "Berlaku mulai 3 Des 2026."
+    unknown = replace(bare, sanctions=(Sanction(supplier="PT Contoh"),))
+    assert told(unknown) == "Pengumuman."
 
 
 @pytest.mark.parametrize("kind", [Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY])
@@ -120,7 +176,7 @@ def test_value_unit_and_deadline_stand_in_the_first_thirty_words(wording: Wordin
     shown = tell_tender(tender, wording)
     assert shown
     assert not set("<>") & set(shown)
-    if tender.kind in {Kind.TENDER, Kind.NON_TENDER, Kind.NOTICE}:
+    if tender.kind in {Kind.TENDER, Kind.NON_TENDER, Kind.NOTICE} and not tender.sanctions:
         head = " ".join(shown.split()[:30])
         parts = [short_name(tender.procuring_entity or tender.buyer or "")]
         if money := tender.value or tender.budget:

@@ -259,6 +259,29 @@ def test_portals_are_told_worst_first() -> None:
     assert "2 dari 4 portal bermasalah. Terakhir dibaca Selasa, 24 November 2026, 09.40" in listed
 
 
+def test_the_status_page_says_what_licences_ask() -> None:
+    text = (
+        CONFIG
+        + """
+[[portal]]
+id = "worldbank"
+family = "worldbank"
+name = "World Bank: Indonesia"
+url = "https://search.example.org/api/v2"
+"""
+    )
+    config = parse_config(text, Path("warta.toml"))
+    run = Run(portal="worldbank", sweep=Sweep.OPEN, started=READ, finished=READ, verdict=Verdict.OK)
+    states = tell_portals(config, {"worldbank": LastRuns(last=run, good=run, full=None, tried=None)})
+    status = next(feed for feed in shipped_feeds(config, ()) if feed.kind == "status")
+    site = load_site(config, sample=False)
+    page = Page(render_status(site, states, [], status).decode())
+    assert "Sumber dan lisensi" in page.texts
+    assert "https://creativecommons.org/licenses/by/4.0/" in page.find("a", "href")
+    unread = render_status(site, [state for state in states if not state.read], [], status).decode()
+    assert "Sumber dan lisensi" not in unread
+
+
 @pytest.mark.parametrize(
     ("status", "words"), [(404, "tidak ada"), (405, "dibaca"), (500, "terganggu"), (503, "terganggu")]
 )

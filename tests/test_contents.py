@@ -1,0 +1,81 @@
+"""What feeds hold where several sources tell of one purchase."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aggregator.config import Config, parse_config
+from aggregator.database import open_database
+from aggregator.filters import Filter
+from aggregator.models import Kind, Money, Reading, Status
+from aggregator.repository import Repository
+from feeds.contents import Contents
+from feeds.definitions import OPEN, Feed, Group
+from tests.conftest import CONFIG
+from tests.feed_samples import READ, TENDER
+
+SECOND_SOURCE = """
+[[portal]]
+id = "satudata"
+family = "satudata"
+name = "Satu Data"
+url = "https://isb.example.go.id/api/satudata"
+"""
+PASSED_ON = replace(TENDER, portal="satudata", url="https://isb.example.go.id/1", value=Money(TENDER.value.amount + 1))  # type: ignore[union-attr]
+
+
+def make_feed(wanted: Filter) -> Feed:
+    return Feed(id="x", title="x", short="x", description="x", group=Group.OWN, filter=wanted)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return parse_config(CONFIG + SECOND_SOURCE, tmp_path / "warta.toml")
+
+
+@pytest.fixture
+def contents(config: Config) -> Contents:
+    repository = Repository(open_database(config.database_url))
+    repository.save([Reading(tender=TENDER)], READ)
+    repository.save([Reading(tender=PASSED_ON, republished=True)], READ + timedelta(minutes=1))
+    return Contents(config, repository, READ + timedelta(minutes=5))
+
+
+def test_a_purchase_is_one_entry_of_all_its_sources(contents: Contents) -> None:
+    (entry,) = contents.find(make_feed(OPEN))
+    assert entry.url == TENDER.url
+    assert [source["portal"] for source in entry.structured["sources"]] == ["malangkota", "satudata"]
+    assert contents.count(make_feed(OPEN)) == 1
+
+
+def test_who_names_one_portal_or_a_key_means_what_stands_there(contents: Contents) -> None:
+    (entry,) = contents.find(make_feed(replace(OPEN, portal=("satudata",))))
+    assert (entry.url, "sources" in entry.structured) == (PASSED_ON.url, False)
+    assert contents.count(make_feed(replace(OPEN, portal=("satudata",)))) == 1
+    assert len(contents.find(make_feed(replace(OPEN, key=(TENDER.key,))))) == 2
+    assert len(contents.find(make_feed(replace(OPEN, portal=("satudata", "malangkota"))))) == 1
+
+
+def test_the_order_of_feeds_changes_no_entry(contents: Contents) -> None:
+    own, every = make_feed(replace(OPEN, portal=("malangkota",))), make_feed(OPEN)
+    assert "sources" not in contents.find(own)[0].structured
+    assert "sources" in contents.find(every)[0].structured
+    assert "sources" not in contents.find(own)[0].structured
+
+
+def test_kinds_that_are_there(config: Config, contents: Contents) -> None:
+    assert contents.find_kinds() == {Kind.TENDER}
+    gone = config.model_copy(update={"portal": ()})
+    repository = Repository(open_database(config.database_url))
+    assert Contents(gone, repository, READ).find_kinds() == frozenset()
+
+
+def test_only_what_can_be_bid_for_counts(config: Config, contents: Contents) -> None:
+    later = Contents(config, Repository(open_database(config.database_url)), READ + timedelta(days=30))
+    assert contents.count(make_feed(OPEN)) == 1
+    assert later.count(make_feed(OPEN)) == 0
+    assert later.count(make_feed(Filter(status=(Status.COMPLETE,)))) is None
