@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from aggregator.database import releases, tender_text, tenders
+from aggregator.database import dossiers, releases, tender_text, tenders
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event
 from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
@@ -27,6 +27,9 @@ def select_tenders(
     """
     statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
     statement = statement.where(*_moments(wanted, now, zone))
+    if wanted.portal:
+        told = _portal(wanted)
+        statement = statement.where(told if apart else sa.or_(told, _told_elsewhere(wanted)))
     return statement if apart else statement.where(tenders.c.shown)
 
 
@@ -73,11 +76,6 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
     if wanted.q:
         query = parse_query(wanted.q)
         yield tender_text.c.text.op("MATCH")(render_match(query)) if query.clauses else sa.false()
-    if wanted.portal:
-        # Few tenders are ruled out by portals: only one portal's own order, or a key, may lead by their index.
-        leads = wanted.key or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
-        portal = column.portal if leads else column.portal.concat("")
-        yield portal.in_([fold(name) for name in wanted.portal])
     for coded, codes in (
         (column.kind, wanted.kind),
         (column.category, wanted.category),
@@ -103,6 +101,24 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
         yield column.amount <= min(int(wanted.max_value * 100), MOST_CENTS)
     if wanted.retender is not None:
         yield column.retender == wanted.retender
+
+
+def _portal(wanted: Filter) -> Condition:
+    # Few tenders are ruled out by portals: only one portal's own order, or a key, may lead by their index.
+    leads = wanted.key or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
+    portal = tenders.c.portal if leads else tenders.c.portal.concat("")
+    return portal.in_([fold(name) for name in wanted.portal])
+
+
+def _told_elsewhere(wanted: Filter) -> Condition:
+    """Whether another source of the same purchase is among the portals."""
+    other = tenders.alias()
+    found = (
+        sa.select(dossiers.c.leader_id)
+        .join(other, other.c.id == dossiers.c.member_id)
+        .where(dossiers.c.leader_id == tenders.c.id, other.c.portal.in_([fold(name) for name in wanted.portal]))
+    )
+    return sa.and_(tenders.c.merged, found.exists())
 
 
 def _moments(wanted: Filter, now: datetime, zone: ZoneInfo) -> Iterator[Condition]:

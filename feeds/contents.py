@@ -142,5 +142,5 @@ def _find_teller(record: Record, portals: Mapping[str, Portal]) -> str:
 
 
 def _is_apart(wanted: Filter) -> bool:
-    """Whether each source's own telling is asked for: who names one portal, or a key, means what stands there."""
-    return len(wanted.portal) == 1 or bool(wanted.key)
+    """Whether a source's own telling is asked for: who names one portal means what stands there."""
+    return len(wanted.portal) == 1

@@ -186,6 +186,16 @@ def test_filters_and_words_look_at_the_whole_purchase(repository: Repository) ->
     assert [r.tender.portal for r in shown(repository, q='"karya maju"')] == ["malangkota"]
 
 
+def test_a_purchase_is_found_by_any_of_its_portals(repository: Repository) -> None:
+    keep(repository, OPEN_DATA)
+    keep(repository, SPSE)
+    keep(repository, replace(TENDER, portal="batukota", key="10055555000"))
+    assert [r.tender.portal for r in shown(repository, portal=["malangkota", "rup"])] == ["satudata"]
+    assert len(shown(repository, portal=["malangkota", "batukota"])) == 2
+    told = repository.find(Filter(portal=("malangkota",)), READ, WIB, apart=True)
+    assert [record.tender for record in told] == [SPSE]
+
+
 def test_look_alikes_are_found_as_two(repository: Repository) -> None:
     keep(repository, SPSE)
     keep(repository, replace(OPEN_DATA, buyer="Kabupaten Malang"))
