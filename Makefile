@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run format lock clean
+.PHONY: help demo test check run format family lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ check: $(READY) ## everything CI asks: format, lint, types, tests
 format: $(READY) ## format the code, mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
+
+family: $(READY) ## the files of a new source, to be filled in (NAME=open_data): docs/adding-a-source.md
+	@$(BIN)/python -m spiders.scaffold "$(NAME)"
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(PIP) install uv

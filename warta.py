@@ -40,7 +40,7 @@ from aggregator.config import (
     load_config,
     parse_config,
 )
-from aggregator.filters import Filter, FilterError
+from aggregator.filters import FILTER_HELP, Filter, FilterError
 from aggregator.models import Run, Sweep, Verdict
 from aggregator.starter import render_starter
 
@@ -90,9 +90,10 @@ def main() -> None:
     try:
         app(prog_name="warta")
     except Exception as error:
+        from aggregator.archive import ArchiveError
         from aggregator.database import DatabaseError
 
-        if not isinstance(error, ConfigError | DatabaseError | UsageMistake | OSError):
+        if not isinstance(error, ArchiveError | ConfigError | DatabaseError | UsageMistake | OSError):
             raise
         for line in str(error).splitlines():
             err.print(f"warta: {line}")
@@ -303,31 +304,28 @@ def replay(
     _finish(replay_portals(config, _choose(config, portals), _open(config), start, datetime.now(UTC)), as_json)
 
 
-F = TypeVar("F", bound=Callable[..., None])
+@app.command()
+def archive(
+    context: typer.Context,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove now what the configured limits ask for.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tells what the raw archive holds, and what its limits would remove. A crawl removes it when it ends."""
+    from aggregator.archive import Archive
+    from aggregator.retention import look_at, render_archive
+    from spiders.crawl import WHOLE
 
-FILTER_HELP = {
-    "q": 'Words: jalan drainase, "jalan danau", jalan OR jembatan, jalan -trotoar.',
-    "portal": "Portal id; repeat for several.",
-    "kind": "tender, non_tender, recorded, self_managed or emergency; repeat for several.",
-    "key": "The package's own number (Kode paket); repeat for several.",
-    "category": "goods, works, services or consulting; repeat for several.",
-    "method": "open, selective, limited or direct; repeat for several.",
-    "status": "planned, active, complete, cancelled, unsuccessful or withdrawn; repeat for several.",
-    "buyer": "Institution (K/L/PD), in full; repeat for several.",
-    "procuring_entity": "Work unit (Satuan Kerja), in full; repeat for several.",
-    "location": "Part of a place of work; repeat for several.",
-    "min_value": "Least HPS in rupiah, or pagu where there is no HPS.",
-    "max_value": "Highest HPS in rupiah, or pagu where there is no HPS.",
-    "year": "Budget year; repeat for several.",
-    "published_from": "First day of publication: 2026-12-03, 2026-12-03T14:00 or -30d.",
-    "published_to": "Last day of publication.",
-    "deadline_from": "Bids close at this time or later: 2026-12-03, +0d.",
-    "deadline_to": "Bids close at this time or earlier: 2026-12-10, +7d.",
-    "changed_since": "Changed at this time or later: -1d.",
-    "retender": "true: only retendered ones; false: none of them.",
-    "limit": "At most this many.",
-    "sort": "published, deadline, value or changed.",
-}
+    config = load_config(context.obj)
+    repository = _open(config) if prune else _look(config)
+    raw = Archive(config.archive_folder, repository)
+    told = look_at(raw, repository, config.crawl, WHOLE, datetime.now(UTC), prune=prune)
+    if as_json:
+        _print_json(told)
+    else:
+        out.print(render_archive(told), soft_wrap=True)
+
+
+F = TypeVar("F", bound=Callable[..., None])
 
 
 def _with_filter_options(verb: F) -> F:
@@ -384,8 +382,7 @@ def demo(
     All its data is made up, and every page says so. It writes into var/demo and nowhere else.
     """
     from demo.server import serve as serve_stand_ins
-    from demo.spse import Portal as StandIn
-    from demo.world import World
+    from demo.town import Town
     from feeds.app import make_app
     from feeds.publish import publish as publish_tree
     from spiders.crawl import Order, crawl
@@ -396,14 +393,15 @@ def demo(
     folder = Path("var/demo")
     shutil.rmtree(folder, ignore_errors=True)
     now = datetime.now(UTC)
-    world = World(now - DEMO_DAYS, hostile=False)
-    with serve_stand_ins([StandIn(world)]) as server:
+    town = Town(now - DEMO_DAYS)
+    with serve_stand_ins(town.stand_ins) as server:
         text = render_starter("BLP Kota Malang", url, f"{server.url}/malangkota", "", date(2026, 1, 1))
+        text += town.render_tables(server.url)
         config = parse_config(text, folder / "warta.toml").model_copy(update=DEMO_TABLES)
         repository = _open(config)
         err.print(f"Reading a made-up LPSE Kota Malang as it was {DEMO_DAYS.days} days ago …")
-        crawl(config, config.portal, repository, Order(), now=world.now)
-        world.advance(to=now)
+        crawl(config, config.portal, repository, Order(), now=town.world.now)
+        town.advance(to=now)
         err.print("… and as it is today:")
         runs = crawl(config, config.portal, repository, Order(), now=now)
         _print_runs(runs)
@@ -565,15 +563,21 @@ def _print_runs(runs: Sequence[Run]) -> None:
             out.print(f"{run.portal}: {reason}", soft_wrap=True)
 
 
-def _read_health(config: Config) -> dict[str, Any]:
-    from aggregator.database import is_made, open_database, show_address
-    from aggregator.health import tell_health
+def _look(config: Config) -> Repository:
+    """The database to look at, which changes nothing: one that is not there yet is not made."""
+    from aggregator.database import is_made, open_database
     from aggregator.repository import Repository
+
+    url = config.database_url
+    return Repository(open_database(url if is_made(url) else "sqlite://"))
+
+
+def _read_health(config: Config) -> dict[str, Any]:
+    from aggregator.database import show_address
+    from aggregator.health import tell_health
     from feeds.tree import find_last_publish
 
-    now, url = datetime.now(UTC), config.database_url
-    # Looking changes nothing: a database that is not there yet is not made here.
-    repository = Repository(open_database(url if is_made(url) else "sqlite://"))
+    now, url, repository = datetime.now(UTC), config.database_url, _look(config)
     tenders = repository.count(Filter(), now, ZoneInfo(config.publisher.timezone), apart=True)
     published = find_last_publish(config.public_folder)
     return tell_health(config, repository.find_last_runs(), show_address(url), tenders, published, now)

@@ -13,7 +13,9 @@ import json
 import os
 import secrets
 import struct
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,9 @@ from scrapy.http import Request, Response
 SEGMENT_SIZE = 64 * 1024 * 1024  # bytes; a full segment is never written again
 KEPT_HEADERS = ("Content-Type", "Link", "X-WP-Total", "X-WP-TotalPages")  # never cookies, never keys
 INDEX_EVERY = 100  # answers between two transactions; a killed run's rest is found again in its segment
+NEEDED_AT_MOST = 0.5  # of a segment that is given up; where more of it is needed, most would only be moved
+CARRIED = ""  # the portal of a record that holds a body alone, for answers in other segments: no run's answer
+GONE = ".gone"  # what a segment's file is called from the moment it is given up until its rows have left the index
 
 _SKIPPABLE = 0x184D2A50
 _PREFIX = struct.Struct("<II")  # the skippable frame's magic number and the length of what follows
@@ -33,6 +38,10 @@ _PREFIX = struct.Struct("<II")  # the skippable frame's magic number and the len
 
 class ArchiveError(Exception):
     """The archive cannot be written or read. The message says which file, and why."""
+
+
+class ArchiveBusy(ArchiveError):
+    """Others use the archive, so that nothing can leave it now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +70,17 @@ class Snapshot:
     stop: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedRun:
+    """A run as the archive holds it. ``good``: it is known to have ended ok or partial."""
+
+    portal: str
+    run: datetime
+    asked: str
+    answers: int
+    good: bool
+
+
 class Index(Protocol):
     """What the archive asks of the database; aggregator.repository.Repository."""
 
@@ -68,7 +88,13 @@ class Index(Protocol):
 
     def find_segment_end(self, segment: str) -> int: ...
 
+    def find_segments(self) -> list[str]: ...
+
+    def find_needed(self, segment: str) -> list[Snapshot]: ...
+
     def save_snapshots(self, found: Sequence[Snapshot]) -> None: ...
+
+    def forget_segment(self, segment: str) -> None: ...
 
 
 class Archive:
@@ -103,8 +129,50 @@ class Archive:
             raise ArchiveError(f"{path} is damaged at {holder.frame}: the body of {snapshot.url} has another hash")
         return body
 
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """While entered, no process removes a segment; any number may share. ArchiveError where it cannot be."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While entered, no process shares the archive. ArchiveBusy where one does, and goes on doing so."""
+        with ExitStack() as lock:
+            for patience in (0.02, 0.05, 0.1, 0.2, 0.0):  # writers share for the moment that one answer takes
+                try:
+                    lock.enter_context(self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB))
+                except BlockingIOError:
+                    time.sleep(patience)
+                    continue
+                yield
+                return
+        raise ArchiveBusy(f"{self.folder} is being read again, or many write to it")
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ArchiveError(f"{self.folder} cannot be written: {error}") from error
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
+
     def reindex(self) -> int:
-        """Adds to the index what it lacks of the segments, or all of it where it is empty. How many were added."""
+        """Adds to the index what it lacks of the segments, or all of it where it is empty. How many were added.
+
+        Segments that are not there any more leave the index.
+        """
+        for gone in self.folder.glob(f"*{GONE}"):  # given up by a process that was killed before it was done
+            self.index.forget_segment(gone.with_suffix(".zst").name)
+            gone.unlink(missing_ok=True)
+        for name in self.index.find_segments():
+            if not (self.folder / name).is_file():
+                self.index.forget_segment(name)
         added = 0
         for path in sorted(self.folder.glob("*.zst")):
             found = list(read_segment(path, self.index.find_segment_end(path.name)))
@@ -112,12 +180,65 @@ class Archive:
             added += len(found)
         return added
 
+    def remove(self, name: str, avoid: Collection[str], now: datetime) -> bool:
+        """Gives up a segment; what others need of it is carried over first, but into none of ``avoid``.
+
+        False, and nothing is removed: another process writes to it, or more of it is needed than
+        NEEDED_AT_MOST. Raises ArchiveError where a needed body cannot be had, ArchiveBusy.
+        """
+        with self.alone():
+            segment = Segment.lock(self.folder / name) if (self.folder / name).is_file() else None
+            if segment is None:
+                return False
+            try:
+                self.reindex()  # answers that writers have not brought into the index yet need their bodies, too
+                needed = self.index.find_needed(name)
+                if sum(snapshot.stop - snapshot.frame for snapshot in needed) > NEEDED_AT_MOST * segment.end:
+                    return False
+                self._carry_over(needed, avoid, now)
+                self._give_up(segment.path)
+            finally:
+                segment.close()
+        return True
+
+    def _give_up(self, path: Path) -> None:
+        """The file first, then its rows, then the space.
+
+        Rows first would be wrong: a kill between the two would leave a segment that looks as if the index had been
+        lost, and ``reindex`` would bring all of it back. With the file out of sight first, the same kill leaves rows
+        that point nowhere: no new answer leans on them (``RunArchive._has`` looks for the file), a carried body is
+        found before them (it stands later in the index), and the name tells ``reindex`` to finish.
+        """
+        gone = path.with_suffix(GONE)
+        try:
+            path.rename(gone)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be removed: {error}") from error
+        self.index.forget_segment(path.name)
+        gone.unlink()
+
+    def _carry_over(self, needed: Sequence[Snapshot], avoid: Collection[str], now: datetime) -> None:
+        """Copies bodies into other segments, safely on disk and in the index when it returns."""
+        with RunArchive(self, CARRIED, now, "", lambda: now, avoid) as carried:
+            for snapshot in needed:
+                carried.carry(snapshot, self.read(snapshot))
+
 
 class RunArchive:
     """The answers that one run adds."""
 
-    def __init__(self, archive: Archive, portal: str, run: datetime, asked: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        portal: str,
+        run: datetime,
+        asked: str,
+        clock: Callable[[], datetime],
+        avoid: Collection[str] = (),
+    ) -> None:
         self._archive = archive
+        self._avoid = avoid
         self._portal = portal
         self._run = run
         self._asked = asked
@@ -127,8 +248,6 @@ class RunArchive:
 
     def save(self, request: Request, response: Response) -> None:
         """Keeps one answer. Raises ArchiveError when it cannot be written; nothing of it is left then."""
-        if self._segment is None:
-            self._segment = _take_segment(self._archive, self._clock())
         body_hash = hash_body(response.body)
         head = {
             "portal": self._portal,
@@ -142,7 +261,28 @@ class RunArchive:
             "headers": json.dumps(_kept_headers(response)),
             "body": body_hash.hex(),
         }
-        frame = b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body)
+        with self._archive.shared():  # from the look for the body until the answer that needs it can be seen
+            self._append(head, b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body))
+
+    def carry(self, snapshot: Snapshot, body: bytes) -> None:
+        """Keeps the body of an answer again, as needed by a run of ``snapshot.run``. Errors as ``save``."""
+        head = {
+            "portal": CARRIED,
+            "run": snapshot.run.isoformat(),
+            "asked": "",
+            "method": snapshot.method,
+            "url": snapshot.url,
+            "request": snapshot.request_hash.hex(),
+            "fetched": snapshot.fetched.isoformat(),
+            "status": snapshot.status,
+            "headers": snapshot.headers,
+            "body": snapshot.body_hash.hex(),
+        }
+        self._append(head, zstandard.ZstdCompressor().compress(body))
+
+    def _append(self, head: dict[str, Any], frame: bytes) -> None:
+        if self._segment is None:
+            self._segment = _take_segment(self._archive, self._clock(), self._avoid)
         self._waiting.append(self._segment.append(head, frame))
         full = self._segment.end >= SEGMENT_SIZE
         if full or len(self._waiting) >= INDEX_EVERY:
@@ -175,8 +315,10 @@ class RunArchive:
         self.close()
 
     def _has(self, body_hash: bytes) -> bool:
-        waiting = any(snapshot.body_hash == body_hash for snapshot in self._waiting)
-        return waiting or self._archive.index.find_body(body_hash) is not None
+        if any(snapshot.body_hash == body_hash for snapshot in self._waiting):
+            return True
+        holder = self._archive.index.find_body(body_hash)
+        return holder is not None and (self._archive.folder / holder.segment).is_file()
 
 
 class Segment:
@@ -249,12 +391,13 @@ def read_segment(path: Path, start: int = 0) -> Iterator[Snapshot]:
             start = snapshot.stop
 
 
-def _take_segment(archive: Archive, now: datetime) -> Segment:
-    """A segment with room that nobody writes to, else a new one."""
+def _take_segment(archive: Archive, now: datetime, avoid: Collection[str]) -> Segment:
+    """A segment with room that nobody writes to and that is not to be avoided, else a new one."""
     try:
-        archive.folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(archive.folder.glob("*.zst"), reverse=True):
-            if path.stat().st_size < SEGMENT_SIZE and (segment := Segment.lock(path)):
+            if path.name in avoid or path.stat().st_size >= SEGMENT_SIZE:
+                continue
+            if segment := Segment.lock(path):
                 if _mend(segment, archive.index):
                     return segment
                 segment.close()
@@ -276,6 +419,14 @@ def _mend(segment: Segment, index: Index) -> bool:
         index.save_snapshots(left)
         segment.truncate(left[-1].stop if left else indexed)
     return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _parse_head(description: bytes, segment: str, start: int, frame: int) -> Snapshot:

@@ -20,6 +20,7 @@ from aggregator.models import Kind
 DATABASE_URL = "WARTA_DATABASE_URL"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"MB": 1_000_000, "GB": 1_000_000_000}
 
 
 class ConfigError(ValueError):
@@ -32,6 +33,14 @@ def parse_duration(text: object) -> timedelta:
     if not match:
         raise ValueError(f"{text!r} is not a duration; write a whole number and s, m, h or d, as in '15m'")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def parse_size(text: object) -> int:
+    """``500MB``, ``5GB`` → bytes, in thousands as disks are sold. ValueError on anything else."""
+    match = re.fullmatch(r"([1-9]\d{0,8})(MB|GB)", text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write a whole number and MB or GB, as in '5GB'")
+    return int(match[1]) * _SIZES[match[2]]
 
 
 def check_web_address(text: str) -> str:
@@ -67,6 +76,7 @@ def _year(value: int | str) -> int | str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
 WebAddress = Annotated[str, AfterValidator(check_web_address)]
 TreeAddress = Annotated[str, AfterValidator(check_tree_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -98,11 +108,16 @@ class Publisher(_Table):
 
 
 class Crawl(_Table):
-    """How politely to crawl. ``delay`` in seconds between two requests to one host, never less."""
+    """How politely to crawl. ``delay`` in seconds between two requests to one host, never less.
+
+    Of the raw archive go whole segments older than ``archive_keep``, and the oldest while it is over ``archive_size``.
+    """
 
     user_agent: str | None = Field(default=None, pattern=r"^Mozilla/[\x20-\x7e]+$")
     delay: float = Field(default=1.0, ge=0, le=600)
     archive: Path = Path("var/archive")
+    archive_keep: Duration | None = None
+    archive_size: Size = 10 * _SIZES["GB"]
 
 
 class Database(_Table):

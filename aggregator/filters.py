@@ -48,6 +48,31 @@ class Moment:
         return value if value.tzinfo else value.replace(tzinfo=zone)
 
 
+# What each key means, in the words of the command line.
+FILTER_HELP = {
+    "q": 'Words: jalan drainase, "jalan danau", jalan OR jembatan, jalan -trotoar.',
+    "portal": "Portal id; repeat for several.",
+    "kind": "tender, non_tender, recorded, self_managed or emergency; repeat for several.",
+    "key": "The package's own number (Kode paket); repeat for several.",
+    "category": "goods, works, services or consulting; repeat for several.",
+    "method": "open, selective, limited or direct; repeat for several.",
+    "status": "planned, active, complete, cancelled, unsuccessful or withdrawn; repeat for several.",
+    "buyer": "Institution (K/L/PD), in full; repeat for several.",
+    "procuring_entity": "Work unit (Satuan Kerja), in full; repeat for several.",
+    "location": "Part of a place of work; repeat for several.",
+    "min_value": "Least HPS in rupiah, or pagu where there is no HPS.",
+    "max_value": "Highest HPS in rupiah, or pagu where there is no HPS.",
+    "year": "Budget year; repeat for several.",
+    "published_from": "First day of publication: 2026-12-03, 2026-12-03T14:00 or -30d.",
+    "published_to": "Last day of publication.",
+    "deadline_from": "Bids close at this time or later: 2026-12-03, +0d.",
+    "deadline_to": "Bids close at this time or earlier: 2026-12-10, +7d.",
+    "changed_since": "Changed at this time or later: -1d.",
+    "retender": "true: only retendered ones; false: none of them.",
+    "limit": "At most this many.",
+    "sort": "published, deadline, value or changed.",
+}
+
 E = TypeVar("E", bound=StrEnum)
 
 _OFFSET = re.compile(r"([+-]\d{1,4})d")

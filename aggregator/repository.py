@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from aggregator.archive import Snapshot
+from aggregator.archive import CARRIED, ArchivedRun, Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
 from aggregator.changes import rewind
 from aggregator.conditions import order, select_releases, select_tenders
@@ -334,11 +334,77 @@ class Repository:
             return _segment_end(connection, segment)
 
     def find_body(self, body_hash: bytes) -> Snapshot | None:
-        """A snapshot that holds the body with this hash itself."""
+        """A snapshot that holds the body with this hash itself; the last, since it stays the longest."""
         holder = sa.select(*_SNAPSHOT).where(snapshots.c.body_hash == body_hash, snapshots.c.frame < snapshots.c.stop)
         with reading(self._engine) as connection:
-            row = connection.execute(holder.limit(1)).mappings().one_or_none()
+            row = connection.execute(holder.order_by(snapshots.c.id.desc()).limit(1)).mappings().one_or_none()
         return Snapshot(**row) if row else None
+
+    def find_needed(self, segment: str) -> list[Snapshot]:
+        """Bodies that this segment alone holds and answers in others refer to: one snapshot each, in their order.
+
+        Its ``run`` is the newest of those that need the body.
+        """
+        other = snapshots.alias()
+        same = (other.c.body_hash == snapshots.c.body_hash, other.c.segment != segment)
+        newest = sa.select(sa.func.max(other.c.run)).where(*same).scalar_subquery()
+        elsewhere = sa.exists().where(*same, other.c.frame < other.c.stop)
+        statement = (
+            sa.select(*[column for column in _SNAPSHOT if column.name != "run"], newest.label("run"))
+            .where(snapshots.c.segment == segment, snapshots.c.frame < snapshots.c.stop)
+            .where(newest.is_not(None), ~elsewhere)
+            .order_by(snapshots.c.start.desc())
+        )
+        with reading(self._engine) as connection:
+            found = {row["body_hash"]: Snapshot(**row) for row in connection.execute(statement).mappings()}
+        return sorted(found.values(), key=lambda snapshot: snapshot.start)
+
+    def find_segments(self) -> list[str]:
+        """The names of all segments that are indexed."""
+        with reading(self._engine) as connection:
+            return list(connection.execute(sa.select(snapshots.c.segment).distinct()).scalars())
+
+    def find_segment_times(self) -> dict[str, datetime]:
+        """The time of the newest run in each segment."""
+        newest = sa.func.max(snapshots.c.run).label("newest")
+        statement = sa.select(snapshots.c.segment, newest).group_by(snapshots.c.segment)
+        with reading(self._engine) as connection:
+            return {row.segment: row.newest for row in connection.execute(statement)}
+
+    def find_oldest_archived(self) -> datetime | None:
+        """The time of the oldest run in the archive; cheap."""
+        with reading(self._engine) as connection:
+            oldest: datetime | None = connection.execute(sa.select(sa.func.min(snapshots.c.run))).scalar_one()
+        return oldest
+
+    def find_segments_of(self, portal: str, run: datetime) -> set[str]:
+        """The segments that hold answers of one run."""
+        statement = sa.select(snapshots.c.segment).where(snapshots.c.portal == portal, snapshots.c.run == run)
+        with reading(self._engine) as connection:
+            return set(connection.execute(statement.distinct()).scalars())
+
+    def forget_segment(self, segment: str) -> None:
+        """Takes a segment out of the index."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(snapshots).where(snapshots.c.segment == segment))
+
+    def find_all_archived(self) -> list[ArchivedRun]:
+        """Every run in the archive, by portal, oldest first."""
+        good = sa.exists().where(
+            runs.c.portal == snapshots.c.portal, runs.c.started == snapshots.c.run, runs.c.verdict.in_(_GOOD)
+        )
+        statement = (
+            sa.select(snapshots.c.portal, snapshots.c.run, sa.func.min(snapshots.c.asked), sa.func.count())
+            .add_columns(good.label("good"))
+            .where(snapshots.c.portal != CARRIED)
+            .group_by(snapshots.c.portal, snapshots.c.run)
+            .order_by(snapshots.c.portal, snapshots.c.run)
+        )
+        with reading(self._engine) as connection:
+            return [
+                ArchivedRun(portal=portal, run=run, asked=asked, answers=answers, good=bool(found))
+                for portal, run, asked, answers, found in connection.execute(statement)
+            ]
 
     def find_archived_runs(self, portal: str, since: datetime) -> list[datetime]:
         """The times of a portal's runs from ``since`` on whose answers are in the archive, oldest first."""
@@ -366,8 +432,9 @@ class Repository:
 
 
 def _segment_end(connection: Connection, segment: str) -> int:
-    last = sa.select(sa.func.max(snapshots.c.stop)).where(snapshots.c.segment == segment)
-    return connection.execute(last).scalar_one() or 0
+    # The last record by its start, which is indexed, rather than the highest stop, which is not.
+    last = sa.select(snapshots.c.stop).where(snapshots.c.segment == segment).order_by(snapshots.c.start.desc()).limit(1)
+    return connection.execute(last).scalar_one_or_none() or 0
 
 
 def _find_later(connection: Connection, rows: Sequence[Columns]) -> dict[int, list[Release]]:

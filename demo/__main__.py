@@ -1,4 +1,7 @@
-"""`python -m demo`: serves made-up portals until it is interrupted, and prints their addresses."""
+"""`python -m demo`: serves made-up portals until it is interrupted, and prints their addresses.
+
+`python -m demo --all > warta.toml` writes the configuration that reads one source of each family.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from demo.names import find_place
-from demo.server import serve
+from demo.registry import make_stand_ins, render_config
+from demo.server import Server, serve
 from demo.spse import Portal
 from demo.world import World
 
@@ -17,6 +21,12 @@ from demo.world import World
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     now = datetime.fromisoformat(options.now) if options.now else datetime.now(UTC)
+    if options.all:
+        stand_ins = make_stand_ins(now)
+        with serve([*stand_ins.values()], options.port, crawl_delay=options.crawl_delay) as server:
+            _write(render_config(server.url, stand_ins))
+            _wait(server, options.advance_every)
+        return
     portals = [
         Portal(
             World(
@@ -31,22 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for slug in options.portals.split(",")
     ]
     with serve(portals, options.port, crawl_delay=options.crawl_delay) as server:
-        for portal in portals:
-            sys.stdout.write(f"{server.url}{portal.prefix}\n")
-        sys.stdout.flush()
-        try:
-            while True:
-                time.sleep(options.advance_every or 3600)
-                if options.advance_every:
-                    server.advance(1)
-        except KeyboardInterrupt:
-            sys.stdout.write("\n")
+        _write("".join(f"{server.url}{portal.prefix}\n" for portal in portals))
+        _wait(server, options.advance_every)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _wait(server: Server, advance_every: float) -> None:
+    """Until Ctrl-C; a day passes every so many seconds, or 0: none."""
+    try:
+        while True:
+            time.sleep(advance_every or 3600)
+            if advance_every:
+                server.advance(1)
+    except KeyboardInterrupt:
+        _write("\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--portals", default="malangkota", help="slugs, with commas between")
+    parser.add_argument(
+        "--all", action="store_true", help="a source of each family; prints a warta.toml that reads them"
+    )
     parser.add_argument("--tenders", type=int, default=60, help="how many, in each portal")
     parser.add_argument("--non-tenders", type=int, default=90, help="how many, in each portal")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another world")

@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 
 from scrapy.http import Response
 
+from aggregator.config import Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Money, Problem, Reading, Sanction, Status, Tender
-from spiders.news import NewsOptions, check_time, find_stale, parse_options
+from spiders.news import NewsOptions, check_time, find_stale
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text, fingerprint
 
@@ -131,6 +133,10 @@ class BlacklistSpider(PortalSpider):
 
     name = "blacklist"
     kinds = (Kind.NOTICE,)
+
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(NewsOptions, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(NewsOptions, self.portal)

@@ -20,11 +20,14 @@ from scrapy.settings import Settings
 from scrapy.utils.reactor import install_reactor, is_reactor_installed
 
 import spiders.settings
-from aggregator.archive import Archive
+from aggregator.archive import Archive, ArchiveError
 from aggregator.config import Config, ConfigError, Portal
+from aggregator.database import DatabaseError
 from aggregator.models import Kind, Known, Problem, Run, Sweep, Visit
 from aggregator.repository import Repository
+from aggregator.retention import prune_archive
 from aggregator.runs import HostBusy, HostLease, Tally
+from spiders.portal import PortalSpider
 
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 HOSTS_AT_ONCE = 60  # hosts crawled side by side; one process has enough to do with these
@@ -62,6 +65,9 @@ class Order:
         return cls(sweep=Sweep(sweep), kinds=tuple(Kind(kind) for kind in kinds), years=tuple(years), limit=limit)
 
 
+WHOLE = Order().as_text()  # what the archive knows a full run by that left nothing out
+
+
 def crawl(
     config: Config,
     portals: Sequence[Portal],
@@ -78,7 +84,19 @@ def crawl(
     page and of each run's end. ConfigError for a family that no spider has; DatabaseError passes through.
     """
     crawler = _Crawl(config, repository, order, now, on_progress)
-    return run_in_reactor(lambda: crawler.run(portals))
+    runs = run_in_reactor(lambda: crawler.run(portals))
+    if not order.dry_run:
+        _prune(config, repository, now)
+    return runs
+
+
+def _prune(config: Config, repository: Repository, now: datetime) -> None:
+    """Old answers leave the archive; where that fails the crawl was good all the same."""
+    archive = Archive(config.archive_folder, repository)
+    try:
+        prune_archive(archive, repository, config.crawl, WHOLE, now)
+    except (ArchiveError, DatabaseError, OSError) as error:
+        logger.warning("old answers could not be removed from the archive: %s", error)
 
 
 def run_in_reactor(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -170,7 +188,7 @@ class _Crawl:
                 raise ConfigError(
                     f"portal {portal.id}: no family {portal.family!r}; choose from {', '.join(sorted(families))}"
                 )
-            self._check_kinds(portal)
+            self._check_portal(portal)
         by_host: dict[str, list[Portal]] = {}
         for portal in portals:
             by_host.setdefault(portal.host, []).append(portal)
@@ -180,12 +198,16 @@ class _Crawl:
         runs = {run.portal: run for host_runs in done for run in host_runs}
         return [runs[portal.id] for portal in portals]
 
-    def _check_kinds(self, portal: Portal) -> None:
-        """ConfigError when the portal's family does not have a kind that is asked for."""
-        kinds: tuple[Kind, ...] = getattr(self._runner.spider_loader.load(portal.family), "kinds", ())
+    def _check_portal(self, portal: Portal) -> None:
+        """ConfigError when the portal's family does not have a kind that is asked for, or cannot take its options."""
+        family = self._runner.spider_loader.load(portal.family)
+        if not issubclass(family, PortalSpider):
+            raise ConfigError(f"portal {portal.id}: {portal.family} is a spider, but of no family of portals")
+        kinds = family.kinds
         wrong = [kind for kind in self.order.kinds or portal.kinds if kind not in kinds]
         if wrong:
             raise ConfigError(f"portal {portal.id}: {portal.family} has no {wrong[0]}; choose from {', '.join(kinds)}")
+        family.check_options(portal)
 
     def stop(self) -> None:
         self.stopped = True

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import nh3
 from bs4 import BeautifulSoup
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from aggregator.config import ConfigError, Duration, Portal
+from aggregator.config import Duration, Portal
 from aggregator.models import Kind, Known, Problem, Reading, Status, Tender
 from spiders.reading import ShapeError, clean_text
 
@@ -43,22 +42,6 @@ class NewsOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stale_after: Duration | None = None
-
-
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def parse_options(model: type[Options], portal: Portal) -> Options:
-    """The portal's ``options`` as the family's own model. ConfigError names each key that cannot be, and why."""
-    try:
-        return model.model_validate(dict(portal.options))
-    except ValidationError as error:
-        told = "; ".join(
-            f"options.{'.'.join(map(str, e['loc']))}: "
-            + ("unknown key; check its spelling or remove it" if e["type"] == "extra_forbidden" else e["msg"])
-            for e in error.errors()
-        )
-        raise ConfigError(f"portal {portal.id}: {told}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

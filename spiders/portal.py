@@ -135,6 +135,15 @@ class PortalSpider(scrapy.Spider):
         crawler.signals.connect(spider._obey_crawl_delay, signals.robots_parsed)
         return spider
 
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        """ConfigError that names portal, key and mend where the portal's ``options`` cannot be. Asked before any crawl.
+
+        A family with options overrides this with its own parser; without, there may be none.
+        """
+        for key in portal.options:
+            raise ConfigError(f"portal {portal.id}: options.{key}: {cls.name} has no options; remove it")
+
     @abstractmethod
     def visit(self) -> AsyncIterator[Reading | Listing]:
         """Reads the portal as ``self.task`` asks, one page after the other."""

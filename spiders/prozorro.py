@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from aggregator.config import ConfigError, Portal
+from aggregator.config import Portal
 from aggregator.models import (
     TENDER_FIELDS,
     Award,
@@ -35,6 +35,7 @@ from aggregator.models import (
     Sweep,
     Tender,
 )
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text
 
@@ -182,10 +183,10 @@ class ProzorroSpider(PortalSpider):
 
     @classmethod
     def check_options(cls, portal: Portal) -> None:
-        parse_options(portal)
+        parse_options(Options, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = parse_options(self.portal)
+        options = parse_options(Options, self.portal)
         changes = await self._walk(self._floor(options))
         for key in self._to_retry(changes):
             yield await self._read(key, None)
@@ -288,15 +289,6 @@ class FeedCheck:
 
 
 # Reading, pure ---------------------------------------------------------------------------------------
-
-
-def parse_options(portal: Portal) -> Options:
-    """The portal's own settings. ConfigError naming the key that cannot be."""
-    try:
-        return Options.model_validate(dict(portal.options))
-    except ValidationError as error:
-        told = "; ".join(f"options.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"portal {portal.id}: {told}") from None
 
 
 def parse_feed(body: bytes) -> Feed:

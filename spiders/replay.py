@@ -25,7 +25,7 @@ from aggregator.archive import Archive, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Problem, Reading, Record, Run
+from aggregator.models import TENDER_FIELDS, Problem, Reading, Record, Run
 from aggregator.repository import Repository
 from aggregator.runs import HostBusy, HostLease, Tally
 from spiders.crawl import Order, make_settings, make_visit, run_in_reactor
@@ -65,8 +65,10 @@ def replay(
     ``new`` counts tenders the database lacked, ``changed`` those it had wrong. Asks no portal for anything, and
     doing it twice changes nothing the second time.
     """
-    Archive(config.archive_folder, repository).reindex()
-    return [_replay_portal(config, portal, repository, since or LONG_AGO, now) for portal in portals]
+    archive = Archive(config.archive_folder, repository)
+    with archive.shared():  # nothing that is read here leaves the archive meanwhile
+        archive.reindex()
+        return [_replay_portal(config, portal, repository, since or LONG_AGO, now) for portal in portals]
 
 
 def _replay_portal(config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime) -> Run:
@@ -84,7 +86,9 @@ def _rebuild(
 ) -> None:
     if not repository.load_known(portal.id):
         _replay_runs(config, portal, repository, repository, since, tally)
-        tally.count(new=tally.seen)
+        found = len(repository.load_known(portal.id))  # of all runs; each alone may have seen but a part
+        tally.seen = max(tally.seen, found)
+        tally.count(new=found)
         return
     with tempfile.TemporaryDirectory() as folder:
         rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
@@ -104,9 +108,13 @@ def _take_over(repository: Repository, records: Sequence[Record], now: datetime,
 
 
 def _as_far_as_archived(record: Record) -> Record:
-    """Without ``incomplete``: it may be the archive that lacks a page."""
-    tender = replace(record.tender, unread=record.tender.unread | {"incomplete"})
-    return replace(record, tender=tender)
+    """Without ``incomplete``: it may be the archive that lacks a page; and then without what is empty, too.
+
+    What the lacking page would have told (an announcement names the method that no list has) is not corrected away.
+    """
+    tender = record.tender
+    untold = {"incomplete"} | {name for name in TENDER_FIELDS if tender.incomplete and not getattr(tender, name)}
+    return replace(record, tender=replace(tender, unread=tender.unread | untold))
 
 
 def _replay_runs(

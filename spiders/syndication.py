@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
+from aggregator.config import Portal
 from aggregator.models import Kind, Listing, Problem, Reading
 from spiders.news import (
     NewsItem,
@@ -24,9 +25,9 @@ from spiders.news import (
     find_changed,
     find_stale,
     make_key,
-    parse_options,
     web_address,
 )
+from spiders.options import parse_options
 from spiders.portal import PortalSpider
 from spiders.reading import ShapeError, clean_text
 
@@ -42,6 +43,10 @@ class SyndicationSpider(PortalSpider):
 
     name = "syndication"
     kinds = (Kind.NEWS,)
+
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(NewsOptions, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(NewsOptions, self.portal)

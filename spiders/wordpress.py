@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aggregator.config import Duration
+from aggregator.config import Duration, Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Sweep, Visit
 from spiders.news import (
     NewsItem,
@@ -21,9 +21,9 @@ from spiders.news import (
     clean_title,
     find_changed,
     find_stale,
-    parse_options,
     web_address,
 )
+from spiders.options import parse_options
 from spiders.portal import PortalSpider
 from spiders.reading import ShapeError
 
@@ -48,6 +48,10 @@ class WordpressSpider(PortalSpider):
 
     name = "wordpress"
     kinds = (Kind.NEWS,)
+
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(WordpressOptions, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(WordpressOptions, self.portal)

@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from bs4 import BeautifulSoup
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.config import ConfigError, Duration, Portal
+from aggregator.config import Duration, Portal
 from aggregator.models import Category, Kind, Listing, Method, Problem, Reading, Status, Sweep, Tender
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text, parse_time
 
@@ -125,8 +126,12 @@ class WorldBankSpider(PortalSpider):
     name = "worldbank"
     kinds = (Kind.NOTICE,)
 
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(Options, portal)
+
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = parse_options(self.portal)
+        options = parse_options(Options, self.portal)
         check = ListCheck(options.country)
         try:
             async for page in self._pages(options.country):
@@ -265,15 +270,6 @@ class ListCheck:
 
 
 # Reading, pure ---------------------------------------------------------------------------------------
-
-
-def parse_options(portal: Portal) -> Options:
-    """The portal's own settings. ConfigError naming the key that cannot be."""
-    try:
-        return Options.model_validate(dict(portal.options))
-    except ValidationError as error:
-        told = "; ".join(f"options.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"portal {portal.id}: {told}") from None
 
 
 def parse_page(body: bytes, zone: ZoneInfo) -> Page:

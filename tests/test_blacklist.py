@@ -494,9 +494,8 @@ def test_a_list_gone_quiet_is_told(road: Road, tmp_path: Path) -> None:
 
 def test_options_that_cannot_be_are_named(road: Road, tmp_path: Path) -> None:
     road.config = make_config(road.config.portal[0].url, tmp_path, "[portal.options]\nnpwp = true\n")
-    run = road.crawl()
-    assert run.verdict is Verdict.FAILED
-    assert any("portal daftar-hitam: options.npwp" in reason for reason in run.reasons)
+    with pytest.raises(ConfigError, match=r"portal daftar-hitam: options\.npwp"):
+        road.crawl()
 
 
 if __name__ == "__main__":

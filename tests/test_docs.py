@@ -8,29 +8,35 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import typer.main
 from pydantic import BaseModel
+from scrapy.settings import Settings
+from scrapy.spiderloader import SpiderLoader
 
 import warta
 from aggregator.config import DATABASE_URL, Config, Crawl, Database, FeedTable, Portal, Publish, Publisher, parse_config
-from aggregator.models import Run
+from aggregator.filters import FILTER_HELP
+from aggregator.models import PROBLEMS, Run
 from demo import server, spse, world
+from spiders.portal import PortalSpider
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 PAPERS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+SOURCES = sorted((ROOT / "docs/sources").glob("*.md"))
+PUBLISHER = '[publisher]\nname = "x"\nurl = "https://x.id/"\nauthority = "x.id"\nsince = "2026-01-01"\n'
 COMMANDS = typer.main.get_command(warta.app)
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
+def blocks(language: str, papers: Sequence[Path] = PAPERS) -> list[tuple[str, str]]:
     """(where, text) of the fenced blocks of a language in all papers."""
     fence = re.compile(rf"^ *```{language}\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-    return [(path.name, match[1]) for path in PAPERS for match in fence.finditer(path.read_text(encoding="utf-8"))]
+    return [(path.name, match[1]) for path in papers for match in fence.finditer(path.read_text(encoding="utf-8"))]
 
 
 def shown_commands() -> list[str]:
@@ -96,7 +102,7 @@ def test_the_papers_show_commands() -> None:
 
 def test_every_verb_and_option_is_documented() -> None:
     text = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
-    filters = set(warta.FILTER_HELP)
+    filters = set(FILTER_HELP)
     for name, command in COMMANDS.commands.items():  # type: ignore[attr-defined] # a group has commands
         assert f"\n## {name}: " in text
         for option in command.params:
@@ -126,15 +132,54 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 def test_every_key_of_the_filter_is_documented() -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").split("## Filters")[1]
     assert set(re.findall(r"`([a-z_]+)`", " ".join(re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE)))) == set(
-        warta.FILTER_HELP
+        FILTER_HELP
     )
 
 
 @pytest.mark.parametrize(("where", "text"), blocks("toml"))
 def test_every_piece_of_configuration_that_is_shown_loads(where: str, text: str) -> None:
-    publisher = '[publisher]\nname = "x"\nurl = "https://x.id/"\nauthority = "x.id"\nsince = "2026-01-01"\n'
-    config = parse_config(publisher + text, Path(where))
+    config = parse_config(PUBLISHER + text, Path(where))
     assert config.portal or config.feed
+
+
+# Pages of the sources -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_the_page_of_a_source_begins_with_a_portal_of_its_family(path: Path) -> None:
+    (where, text), *_ = blocks("toml", [path])
+    portals = parse_config(PUBLISHER + text, Path(where)).portal
+    assert portals
+    for portal in portals:
+        assert portal.family == path.stem
+        spider = load_spider(portal)
+        assert set(portal.kinds) <= set(spider.kinds)
+        spider.check_options(portal)
+
+
+@pytest.mark.parametrize(
+    ("where", "text"), [block for block in blocks("toml", SOURCES) if block[1].startswith("[portal.options]")]
+)
+def test_other_options_that_are_shown_are_options_of_the_family(where: str, text: str) -> None:
+    family = where.removesuffix(".md")
+    table = f'[[portal]]\nid = "x"\nfamily = "{family}"\nname = "x"\nurl = "https://x.example.org"\n{text}'
+    (portal,) = parse_config(PUBLISHER + table, Path(where)).portal
+    load_spider(portal).check_options(portal)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_the_page_of_a_source_says_what_is_asserted_with_codes_that_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", text)) & set(PROBLEMS)
+    assert {"shape", "listing"} & named
+
+
+def load_spider(portal: Portal) -> type[PortalSpider]:
+    """The spider of the portal's family."""
+    loader = SpiderLoader.from_settings(Settings({"SPIDER_MODULES": ["spiders"]}))
+    spider = loader.load(portal.family)
+    assert issubclass(spider, PortalSpider)
+    return spider
 
 
 def test_crawl_json_is_documented_as_it_is() -> None:
@@ -150,14 +195,14 @@ def test_every_target_of_make_that_is_named_exists() -> None:
     assert named <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAPERS, *SOURCES], ids=lambda path: path.name)
 def test_every_link_leads_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)?(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         if target and "://" not in target:
             assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAPERS, *SOURCES], ids=lambda path: path.name)
 def test_every_anchor_is_a_heading(path: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
         if "://" in target:

@@ -22,9 +22,9 @@ from spiders.news import (
     find_changed,
     find_stale,
     make_key,
-    parse_options,
     web_address,
 )
+from spiders.options import parse_options
 from spiders.reading import ShapeError
 
 PORTAL = Portal(id="blp", family="wordpress", name="Berita BLP", url="https://blp.example.go.id")

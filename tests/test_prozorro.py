@@ -23,7 +23,8 @@ from aggregator.repository import Repository
 from demo.prozorro import Prozorro
 from demo.server import Server, serve
 from spiders.crawl import Order, crawl
-from spiders.prozorro import ROWS, Change, FeedCheck, parse_feed, parse_options, parse_tender, unknown_words
+from spiders.options import parse_options
+from spiders.prozorro import ROWS, Change, FeedCheck, Options, parse_feed, parse_tender, unknown_words
 from spiders.reading import ShapeError
 from tests.conftest import CONFIG
 
@@ -295,7 +296,7 @@ def test_a_broken_contract_is_told_and_loses_nothing(
 def test_options_that_cannot_be_are_named(tmp_path: Path) -> None:
     (portal,) = make_config("https://api.example.org", tmp_path, "[portal.options]\ndays = 0\n").portal
     with pytest.raises(ConfigError, match=r"portal prozorro: options\.days"):
-        parse_options(portal)
+        parse_options(Options, portal)
 
 
 if __name__ == "__main__":

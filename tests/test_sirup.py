@@ -27,6 +27,7 @@ from aggregator.repository import Repository
 from demo.server import Server, serve
 from demo.sirup import BATU, MALANG, Plan, Register
 from spiders.crawl import Order, crawl
+from spiders.options import parse_options
 from spiders.reading import Refusal, ShapeError
 from spiders.replay import replay
 from spiders.sirup.lists import (
@@ -34,7 +35,6 @@ from spiders.sirup.lists import (
     Options,
     Source,
     find_sources,
-    load_options,
     parse_month,
     parse_page,
     render_query,
@@ -232,7 +232,7 @@ def test_which_lists_are_read(options: dict[str, Any], paths: list[str]) -> None
 def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:
     portal = Portal(id="rup", family="sirup", name="RUP", url="https://sirup.example.go.id/sirup", options=options)
     with pytest.raises(ConfigError, match=words):
-        load_options(portal)
+        parse_options(Options, portal)
 
 
 # Crawls ---------------------------------------------------------------------------------------------------
@@ -566,10 +566,9 @@ def test_an_empty_database_is_rebuilt_from_the_archive(make_road: Callable[..., 
     assert replace(road, repository=again).records() == road.records()
 
 
-def test_wrong_options_fail_the_run_and_say_why(make_road: Callable[..., Road]) -> None:
-    run = make_road('id_kdli = "D228"').crawl()
-    assert run.verdict is Verdict.FAILED
-    assert any("options.id_kdli: unknown key" in reason for reason in run.reasons)
+def test_wrong_options_are_named_before_the_crawl(make_road: Callable[..., Road]) -> None:
+    with pytest.raises(ConfigError, match=r"portal rup: options\.id_kdli: unknown key"):
+        make_road('id_kdli = "D228"').crawl()
 
 
 def write_missing_values() -> None:

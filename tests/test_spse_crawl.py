@@ -148,12 +148,12 @@ def test_a_portal_without_lists_of_a_kind_is_partial(road: Road) -> None:
 
 
 def test_the_delay_and_the_agent_of_the_configuration_are_kept(road: Road) -> None:
-    road.config = road.config.model_copy(update={"crawl": road.config.crawl.model_copy(update={"delay": 0.05})})
+    road.config = road.config.model_copy(update={"crawl": road.config.crawl.model_copy(update={"delay": 0.1})})
     agents: set[str] = set()
     stand_in = road.server.stand_ins["/malangkota"]
     road.server.stand_ins["/malangkota"] = Watched(stand_in, agents)
     road.crawl(Sweep.OPEN, limit=2)
-    assert (road.server.stats.smallest_gap or 0) >= 0.045  # the clocks of two processes differ by a little
+    assert (road.server.stats.smallest_gap or 0) >= 0.09  # the clocks of two processes differ by a little
     assert agents == {road.config.user_agent}
 
 
@@ -393,3 +393,10 @@ def test_a_broken_portal_never_stops_another(road: Road) -> None:
     dead, alive = crawl(road.config, portals, road.repository, Order(years=(2026,)), now=NOW)
     assert (dead.portal, dead.verdict) == ("mati", Verdict.FAILED)
     assert (alive.portal, alive.verdict) == ("malangkota", Verdict.OK)
+
+
+def test_a_portal_that_names_no_kinds_is_read_whole(road: Road) -> None:
+    portal = road.config.portal[0].model_copy(update={"kinds": ()})
+    road.config = road.config.model_copy(update={"portal": (portal,)})
+    assert road.crawl().verdict is Verdict.OK
+    road.assert_true()

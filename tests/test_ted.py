@@ -23,11 +23,12 @@ from aggregator.repository import Repository
 from demo.server import Server, serve
 from demo.ted import Ted
 from spiders.crawl import Order, crawl
+from spiders.options import parse_options
 from spiders.reading import ShapeError
 from spiders.replay import replay
 from spiders.ted import spider as ted_spider
 from spiders.ted.notices import FIELDS, find_status, make_tender, parse_page
-from spiders.ted.spider import ROWS, parse_options, write_query
+from spiders.ted.spider import ROWS, Options, write_query
 from tests.conftest import CONFIG
 
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
@@ -457,12 +458,12 @@ def test_options_that_cannot_be_are_named(tmp_path: Path, options: str, told: st
     text += f'url = "https://api.example.org/v3"\n[portal.options]\n{options}\n'
     (portal,) = parse_config(text, tmp_path / "warta.toml").portal
     with pytest.raises(ConfigError, match=told):
-        parse_options(portal)
+        parse_options(Options, portal)
 
 
 def test_an_expert_query_stands_in_brackets_of_its_own() -> None:
     config = make_config("https://api.example.org/v3", Path("."), "")
-    assert write_query(parse_options(config.portal[0]), NOW) == f"({QUERY}) SORT BY publication-date DESC"
+    assert write_query(parse_options(Options, config.portal[0]), NOW) == f"({QUERY}) SORT BY publication-date DESC"
 
 
 if __name__ == "__main__":

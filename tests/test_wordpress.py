@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from aggregator.config import ConfigError
 from aggregator.models import Event, Kind, Known, Status, Sweep, Verdict, Visit
 from demo.newsroom import EVERY, Newsroom
 from demo.wordpress import FAULTS, Site
@@ -323,6 +324,6 @@ def test_a_post_that_comes_between_two_pages_withdraws_nothing(make_road: MakeRo
 
 def test_a_mistake_in_the_options_is_named(make_road: MakeRoad) -> None:
     road = make_road(options='typ = "pengumuman"')
-    run = road.crawl()
-    assert (run.verdict, run.requests) == (Verdict.FAILED, 0)
-    assert "portal blp: options.typ: unknown key" in run.reasons[0]
+    with pytest.raises(ConfigError, match=r"portal blp: options\.typ: unknown key"):
+        road.crawl()
+    assert road.server.stats.requests == []

@@ -23,8 +23,9 @@ from aggregator.repository import Repository
 from demo.server import Server, serve
 from demo.worldbank import WorldBank
 from spiders.crawl import Order, crawl
+from spiders.options import parse_options
 from spiders.reading import ShapeError
-from spiders.worldbank import ROWS, find_status, make_tender, parse_markup, parse_options, parse_page
+from spiders.worldbank import ROWS, Options, find_status, make_tender, parse_markup, parse_page
 from tests.conftest import CONFIG
 
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
@@ -345,7 +346,7 @@ def test_a_source_gone_quiet_is_told(road: Road, tmp_path: Path) -> None:
 def test_options_that_cannot_be_are_named(tmp_path: Path, options: str, told: str) -> None:
     (portal,) = make_config("https://bank.example.org/api", tmp_path, options).portal
     with pytest.raises(ConfigError, match=told):
-        parse_options(portal)
+        parse_options(Options, portal)
 
 
 if __name__ == "__main__":

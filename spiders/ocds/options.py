@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aggregator.config import ConfigError, Duration, Portal
+from aggregator.config import Duration
 
 
 class Options(BaseModel):
@@ -51,18 +51,6 @@ class Window(NamedTuple):
 
     def __str__(self) -> str:
         return f"{render_time(self.start)} to {render_time(self.stop)}"
-
-
-def parse_options(portal: Portal) -> Options:
-    """The portal's options. ConfigError names the portal, the key and what is wrong; values stay out of it."""
-    try:
-        return Options.model_validate(dict(portal.options))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"options.{'.'.join(map(str, e['loc']))}: {e['msg']}" if e["loc"] else f"options: {e['msg']}"
-            for e in error.errors(include_input=False, include_url=False)
-        )
-        raise ConfigError(f"portal {portal.id}: {wrong}") from None
 
 
 def split_windows(start: datetime, stop: datetime, window: timedelta, overlap: timedelta) -> Iterator[Window]:

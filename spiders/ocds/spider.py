@@ -17,12 +17,14 @@ from zoneinfo import ZoneInfo
 
 from scrapy.http import Request, Response
 
+from aggregator.config import Portal
 from aggregator.models import Kind, Known, Listing, Problem, Reading, Sweep
 from spiders.ocds.merging import merge_releases
-from spiders.ocds.options import Options, Window, parse_options, render_time, render_url, split_windows
+from spiders.ocds.options import Options, Window, render_time, render_url, split_windows
 from spiders.ocds.packages import Package, Release, parse_lines, parse_package, parse_zip
 from spiders.ocds.shelf import Chain, Shelf, is_opened
 from spiders.ocds.tender import fingerprint, parse_tender, render_key, unknown_words
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Stop, Unavailable, retry_after
 from spiders.reading import ShapeError
 
@@ -45,12 +47,16 @@ class OcdsSpider(PortalSpider):
     kinds = (Kind.TENDER,)
     options: Options
 
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(Options, portal)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._kept_word = True  # no contract of the listing was broken so far
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        self.options = parse_options(self.portal)
+        self.options = parse_options(Options, self.portal)
         shelf, stop, ended = Shelf(), None, False
         try:
             ended = await self._read_publisher(shelf)

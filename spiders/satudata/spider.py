@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from scrapy.settings import BaseSettings
 
-from aggregator.config import ConfigError
+from aggregator.config import ConfigError, Portal
 from aggregator.models import Kind, Listing, Problem, Reading, Status
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError
@@ -49,6 +49,10 @@ class SatuDataSpider(PortalSpider):
     name = "satudata"
     kinds = (Kind.TENDER, Kind.PLAN, Kind.NOTICE)
     secrets: tuple[str, ...] = ()  # names of environment variables; see secrecy.py
+
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        load_options(portal)
 
     @classmethod
     def update_settings(cls, settings: BaseSettings) -> None:

@@ -17,9 +17,8 @@ from typing import Any, Self
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aggregator.config import ConfigError, Portal
 from aggregator.models import Milestone, Money
 from spiders.reading import MONTHS, ShapeError, clean_text, fingerprint, parse_fragment, parse_rupiah, text_of
 
@@ -43,17 +42,6 @@ class Options(BaseModel):
         if self.id_kldi is None and self.id_referensi is None and self.id_satker is None:
             raise ValueError("name whose plans to read: id_kldi, id_referensi or id_satker")
         return self
-
-
-def load_options(portal: Portal) -> Options:
-    """The portal's ``options``, checked. ConfigError names the key and what is wrong with it."""
-    try:
-        return Options.model_validate(dict(portal.options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(("options", *map(str, first["loc"])))
-        words = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"portal {portal.id}: {key}: {words}") from None
 
 
 # What can be asked for -----------------------------------------------------------------------------------

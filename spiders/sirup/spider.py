@@ -8,10 +8,12 @@ from typing import Any
 
 from scrapy.http import Response
 
+from aggregator.config import Portal
 from aggregator.models import Kind, Listing, Problem, Reading, Tender
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError
-from spiders.sirup.lists import SEARCH, Options, Page, Row, Source, find_sources, load_options, parse_page, render_query
+from spiders.sirup.lists import SEARCH, Options, Page, Row, Source, find_sources, parse_page, render_query
 from spiders.sirup.plan import Details, assemble, parse_details, parse_refusal, unknown_words
 
 LENGTH = 100  # rows asked for at a time; whatever number comes is accepted
@@ -28,13 +30,17 @@ class SirupSpider(PortalSpider):
     name = "sirup"
     kinds = (Kind.PLAN,)
 
+    @classmethod
+    def check_options(cls, portal: Portal) -> None:
+        parse_options(Options, portal)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._session_open = False
         self._refused = 0  # pages refused one after another
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = load_options(self.portal)
+        options = parse_options(Options, self.portal)
         for year in self.task.years:
             async for item in self._read_year(options, year):
                 yield item

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from aggregator.config import ConfigError, Duration, Portal
+from aggregator.config import Duration, Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Status, Sweep
+from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import Refusal, ShapeError
 from spiders.ted.notices import FIELDS, LANGUAGES, Notice, Page, find_status, make_tender, parse_page
@@ -60,10 +61,10 @@ class TedSpider(PortalSpider):
 
     @classmethod
     def check_options(cls, portal: Portal) -> None:
-        parse_options(portal)
+        parse_options(Options, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = parse_options(self.portal)
+        options = parse_options(Options, self.portal)
         check = ListCheck(options, self.task.now)
         try:
             async for page in self._pages(options, check):
@@ -241,15 +242,6 @@ class ListCheck:
 
 
 # Reading, pure ---------------------------------------------------------------------------------------
-
-
-def parse_options(portal: Portal) -> Options:
-    """The portal's own settings. ConfigError naming the key that cannot be."""
-    try:
-        return Options.model_validate(dict(portal.options))
-    except ValidationError as error:
-        told = "; ".join(f"options.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"portal {portal.id}: {told}") from None
 
 
 def write_query(options: Options, now: datetime) -> str:
