@@ -377,7 +377,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free one.")] = 8080,
     once: Annotated[bool, typer.Option("--once", help="Stop after publishing.")] = False,
 ) -> None:
-    """Shows everything offline: a made-up LPSE Kota Malang, crawled, published and served.
+    """Shows everything offline: a made-up LPSE with its plans, open data and news, crawled, published and served.
 
     All its data is made up, and every page says so. It writes into var/demo and nowhere else.
     """
@@ -399,7 +399,7 @@ def demo(
         text += town.render_tables(server.url)
         config = parse_config(text, folder / "warta.toml").model_copy(update=DEMO_TABLES)
         repository = _open(config)
-        err.print(f"Reading a made-up LPSE Kota Malang as it was {DEMO_DAYS.days} days ago …")
+        err.print(f"Reading a made-up Kota Malang as it was {DEMO_DAYS.days} days ago …")
         crawl(config, config.portal, repository, Order(), now=town.world.now)
         town.advance(to=now)
         err.print("… and as it is today:")
