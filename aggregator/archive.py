@@ -171,7 +171,7 @@ class Archive:
             self.index.forget_segment(gone.with_suffix(".zst").name)
             gone.unlink(missing_ok=True)
         for name in self.index.find_segments():
-            if not (self.folder / name).is_file():
+            if _is_gone(self.folder / name):
                 self.index.forget_segment(name)
         added = 0
         for path in sorted(self.folder.glob("*.zst")):
@@ -263,6 +263,7 @@ class RunArchive:
         }
         with self._archive.shared():  # from the look for the body until the answer that needs it can be seen
             self._append(head, b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body))
+        self._settle()
 
     def carry(self, snapshot: Snapshot, body: bytes) -> None:
         """Keeps the body of an answer again, as needed by a run of ``snapshot.run``. Errors as ``save``."""
@@ -279,15 +280,19 @@ class RunArchive:
             "body": snapshot.body_hash.hex(),
         }
         self._append(head, zstandard.ZstdCompressor().compress(body))
+        self._settle()
 
     def _append(self, head: dict[str, Any], frame: bytes) -> None:
         if self._segment is None:
             self._segment = _take_segment(self._archive, self._clock(), self._avoid)
         self._waiting.append(self._segment.append(head, frame))
-        full = self._segment.end >= SEGMENT_SIZE
+
+    def _settle(self) -> None:
+        """Brings what has gathered into the index, and leaves a segment that is full."""
+        full = self._segment is not None and self._segment.end >= SEGMENT_SIZE
         if full or len(self._waiting) >= INDEX_EVERY:
             self.flush()
-        if full:
+        if full and self._segment is not None:
             self._segment.close()
             self._segment = None
 
@@ -318,7 +323,7 @@ class RunArchive:
         if any(snapshot.body_hash == body_hash for snapshot in self._waiting):
             return True
         holder = self._archive.index.find_body(body_hash)
-        return holder is not None and (self._archive.folder / holder.segment).is_file()
+        return holder is not None and not _is_gone(self._archive.folder / holder.segment)
 
 
 class Segment:
@@ -401,12 +406,11 @@ def _take_segment(archive: Archive, now: datetime, avoid: Collection[str]) -> Se
                 if _mend(segment, archive.index):
                     return segment
                 segment.close()
-        segment = Segment.lock(archive.folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.zst")
+        while True:  # another writer that looks for room may see a new one and lock it first
+            if segment := Segment.lock(archive.folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.zst"):
+                return segment
     except OSError as error:
         raise ArchiveError(f"{archive.folder} cannot be written: {error}") from error
-    if segment is None:
-        raise ArchiveError(f"{archive.folder}: a new segment is locked already")
-    return segment
 
 
 def _mend(segment: Segment, index: Index) -> bool:
@@ -419,6 +423,15 @@ def _mend(segment: Segment, index: Index) -> bool:
         index.save_snapshots(left)
         segment.truncate(left[-1].stop if left else indexed)
     return True
+
+
+def _is_gone(path: Path) -> bool:
+    """Only what is surely not there: a disk that cannot be asked just now (OSError) has lost nothing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

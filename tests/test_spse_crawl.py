@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from aggregator.config import ConfigError, parse_config
-from aggregator.database import open_database
+from aggregator.database import open_database, tenders, writing
 from aggregator.models import Event, Kind, Status, Sweep, Verdict
 from aggregator.repository import Repository
 from demo.messages import Request, Response
@@ -400,3 +401,19 @@ def test_a_portal_that_names_no_kinds_is_read_whole(road: Road) -> None:
     road.config = road.config.model_copy(update={"portal": (portal,)})
     assert road.crawl().verdict is Verdict.OK
     road.assert_true()
+
+
+def test_a_row_without_a_method_tells_nothing_of_it_where_its_page_cannot_be_had(road: Road) -> None:
+    road.crawl()
+    before = {key: record.tender for (kind, key), record in road.records().items() if kind == "self_managed"}
+    known = road.repository.load_known("malangkota")
+    assert {kind for kind, _ in known} >= {"self_managed"}
+    with writing(open_database(road.config.database_url)) as connection:  # as if every row had changed
+        connection.execute(sa.update(tenders).where(tenders.c.kind == "self_managed").values(row=b"other"))
+    road.server.faults.add("error", match="pengumuman")
+    assert road.crawl(kinds=(Kind.SELF_MANAGED,)).verdict is Verdict.FAILED
+    after = {key: record.tender for (kind, key), record in road.records().items() if kind == "self_managed"}
+    assert {key: (t.category_detail, t.method_detail) for key, t in after.items()} == {
+        key: (t.category_detail, t.method_detail) for key, t in before.items()
+    }
+    assert any(tender.method_detail for tender in before.values())

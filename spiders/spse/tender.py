@@ -47,7 +47,7 @@ class Details:
 
 
 _ALWAYS = frozenset({"portal", "kind", "key", "url", "unread"})
-_ROW = frozenset({"buyer", "category", "category_detail", "method", "method_detail", "fiscal_years", "retender"})
+_ROW = frozenset({"buyer", "fiscal_years", "retender"})
 _ANNOUNCEMENT = frozenset(
     {
         "description",
@@ -128,6 +128,8 @@ def _read_fields(spot: Spot, details: Details, stage: str | None, badges: tuple[
         read.add("title")
     if spot.row:
         read |= _ROW
+        read |= {"category", "category_detail"} if spot.row.category_detail else set()
+        read |= {"method", "method_detail"} if spot.row.method_detail else set()
     if details.announcement or details.failed:
         read.add("incomplete")
     if details.announcement:
