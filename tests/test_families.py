@@ -27,7 +27,6 @@ from demo.registry import EXAMPLES, SIZE, Drift, Example, make_stand_ins, render
 from demo.server import Server, serve
 from spiders.crawl import Order, crawl, find_delay, make_settings
 from spiders.portal import PortalSpider
-from spiders.replay import replay
 from tests.road import NOW, WIB
 
 ROOT = Path(__file__).parents[1]
@@ -254,26 +253,6 @@ def test_an_empty_source_has_not_changed_its_shape(family: str, make_road: Calla
     road = make_road(family, size=0)
     (run,) = road.crawl()
     assert (run.verdict, run.reasons, run.seen) == (Verdict.OK, (), 0)
-
-
-@each_family
-def test_a_replay_gives_what_the_crawl_gave(family: str, make_road: Callable[..., Road], tmp_path: Path) -> None:
-    road = make_road(family)
-    road.crawl()
-    road.advance(2)
-    road.crawl()
-    again = Repository(open_database(f"sqlite:///{tmp_path / 'again.db'}"))
-    road.server.stats.reset()
-    (rebuilt,) = replay(road.config, road.config.portal, again, None, road.now)
-    assert (rebuilt.verdict, rebuilt.reasons) == (Verdict.OK, ())
-    assert rebuilt.new == len(road.records())
-    assert road.tenders(again) == road.tenders(road.repository)
-    for repository in (again, road.repository):
-        before = road.records(repository)
-        (second,) = replay(road.config, road.config.portal, repository, None, road.now)
-        assert (second.verdict, second.new, second.changed) == (Verdict.OK, 0, 0)
-        assert road.records(repository) == before
-    assert road.server.stats.requests == []
 
 
 # Options --------------------------------------------------------------------------------------------------
