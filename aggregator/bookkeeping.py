@@ -41,6 +41,7 @@ class Batch:
     stale_positions: list[int] = field(default_factory=list)
     before: dict[Identity, Tender] = field(default_factory=dict)
     after: dict[Identity, Tender] = field(default_factory=dict)
+    last_changed: dict[Identity, datetime] = field(default_factory=dict)
     changed: int = 0
 
     def read(self, reading: Reading) -> None:
@@ -113,7 +114,9 @@ class Batch:
         if text == row["tender"] and render_unread(merged) == row["unread"]:
             return
         self.rewritten.add(merged.identity)
-        self.before.setdefault(merged.identity, stored)
+        if merged.identity not in self.new:
+            self.before.setdefault(merged.identity, stored)
+        self.last_changed.setdefault(merged.identity, row["changed"])
         self.after[merged.identity] = merged
         kept_position = row["position"]
         row.update(tender_row(merged, text))

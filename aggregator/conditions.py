@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,17 +19,26 @@ Condition = sa.ColumnElement[bool]
 
 
 def select_tenders(
-    columns: list[Any], wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False
+    columns: list[Any],
+    wanted: Filter,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    apart: bool = False,
+    only: Collection[str] | None = None,
 ) -> sa.Select[Any]:
     """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``.
 
-    Each purchase once, by the tender that speaks for it; ``apart``: the tenders of all its sources.
+    Each purchase once, by the tender that speaks for it; ``apart``: the tenders of all its sources. ``only``: those
+    that one of these portals tells of.
     """
     statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
     statement = statement.where(*_moments(wanted, now, zone))
     if wanted.portal:
-        told = _portal(wanted)
-        statement = statement.where(told if apart else sa.or_(told, _told_elsewhere(wanted)))
+        names = [fold(name) for name in wanted.portal]
+        statement = statement.where(_portal(wanted) if apart else sa.or_(_portal(wanted), _told_elsewhere(names)))
+    if only is not None:
+        statement = statement.where(sa.or_(tenders.c.portal.concat("").in_(only), _told_elsewhere(only)))
     return statement if apart else statement.where(tenders.c.shown)
 
 
@@ -110,13 +119,13 @@ def _portal(wanted: Filter) -> Condition:
     return portal.in_([fold(name) for name in wanted.portal])
 
 
-def _told_elsewhere(wanted: Filter) -> Condition:
-    """Whether another source of the same purchase is among the portals."""
+def _told_elsewhere(portals: Collection[str]) -> Condition:
+    """Whether one of ``portals`` announces the same purchase; a plan alone is another announcement."""
     other = tenders.alias()
     found = (
         sa.select(dossiers.c.leader_id)
         .join(other, other.c.id == dossiers.c.member_id)
-        .where(dossiers.c.leader_id == tenders.c.id, other.c.portal.in_([fold(name) for name in wanted.portal]))
+        .where(dossiers.c.leader_id == tenders.c.id, other.c.kind == tenders.c.kind, other.c.portal.in_(portals))
     )
     return sa.and_(tenders.c.merged, found.exists())
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aggregator.models import Kind, Record, Source, Tender
+from aggregator.models import Kind, Record, Source, Status, Tender
 from aggregator.search import fold
 
 PURCHASES = frozenset({Kind.TENDER, Kind.NON_TENDER, Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY})
@@ -166,8 +166,9 @@ def _tells(tender: Tender, fields: tuple[str, ...]) -> bool:
     return any(name not in tender.unread and getattr(tender, name) not in (None, ()) for name in fields)
 
 
-def _belief(member: Member) -> tuple[bool, bool, int]:
-    return (is_plan(member.tender), member.record.republished, member.number)
+def _belief(member: Member) -> tuple[bool, bool, bool, int]:
+    gone = member.tender.status is Status.WITHDRAWN
+    return (is_plan(member.tender), member.record.republished, gone, member.number)
 
 
 def _reach(first: Member, among: Sequence[Member]) -> list[Member]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ class Links:
     texts: list[Row] = field(default_factory=list)
     codes: list[Row] = field(default_factory=list)
     uncoded: list[int] = field(default_factory=list)
+    old: dict[int, set[int]] = field(default_factory=dict)
 
 
 def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
@@ -68,10 +69,13 @@ def find_links(connection: Connection, batch: Batch) -> Links:
             rows[row["id"]] = row
             members[row["id"]] = Member(number=row["id"], record=parse_record(row))
         new = _find_kin(connection, [members[number] for number in new if number in members])
-    if len(members) == len(moved) and not any(row["merged"] or not row["shown"] for row in rows.values()):
-        return links
+    told: dict[int, set[str]] = {}
+    links.old = _find_pairs(connection, [number for number, row in rows.items() if row["merged"]])
     for cluster in _clusters(members):
-        _link(cluster, rows, batch, links)
+        row = rows[cluster[0].number]
+        if len(cluster) > 1 or row["merged"] or not row["shown"]:
+            _link(cluster, members, rows, batch, links, told)
+    _silence(batch, told)
     return links
 
 
@@ -104,8 +108,11 @@ def write_links(connection: Connection, links: Links) -> None:
         connection.execute(sa.insert(tender_text), links.texts)
 
 
-def compile_rows(connection: Connection, rows: Sequence[Any]) -> list[Record]:
-    """The records of ``rows`` of the tenders table, with what the other sources of each purchase tell."""
+def compile_rows(connection: Connection, rows: Sequence[Any], only: Collection[str] | None) -> list[Record]:
+    """The records of ``rows`` of the tenders table, with what the other sources of each purchase tell.
+
+    ``only`` these portals are listened to, all of them where it is None.
+    """
     merged = [row["id"] for row in rows if row["merged"]]
     others: dict[int, list[Member]] = defaultdict(list)
     for chunk in chunks(merged):
@@ -116,12 +123,12 @@ def compile_rows(connection: Connection, rows: Sequence[Any]) -> list[Record]:
         )
         for row in connection.execute(statement).mappings():
             others[row["leader_id"]].append(Member(number=row["id"], record=parse_record(row)))
-    return [
-        compile_record([Member(number=row["id"], record=parse_record(row)), *others[row["id"]]])
-        if row["merged"]
-        else parse_record(row)
-        for row in rows
-    ]
+    records = []
+    for row in rows:
+        members = [Member(number=row["id"], record=parse_record(row)), *others[row["id"]]]
+        heard = [member for member in members if only is None or member.tender.portal in only]
+        records.append(compile_record(heard or members))
+    return records
 
 
 def _name_codes(batch: Batch, links: Links) -> None:
@@ -142,11 +149,16 @@ def _find_first(connection: Connection, members: dict[int, Member], rows: dict[i
         found |= set(
             connection.execute(sa.select(plan_codes.c.tender_id).where(plan_codes.c.code.in_(chunk))).scalars()
         )
-    linked = [number for number, row in rows.items() if row["merged"] or not row["shown"]]
-    for chunk in chunks(linked):
-        here = sa.or_(dossiers.c.leader_id.in_(chunk), dossiers.c.member_id.in_(chunk))
-        for pair in connection.execute(sa.select(dossiers.c.leader_id, dossiers.c.member_id).where(here)):
-            found |= set(pair)
+    leaders = {number for number, row in rows.items() if row["merged"]}
+    for chunk in chunks([number for number, row in rows.items() if not row["shown"]]):
+        leaders |= set(
+            connection.execute(sa.select(dossiers.c.leader_id).where(dossiers.c.member_id.in_(chunk))).scalars()
+        )
+    for chunk in chunks(leaders):
+        found |= set(
+            connection.execute(sa.select(dossiers.c.member_id).where(dossiers.c.leader_id.in_(chunk))).scalars()
+        )
+    found |= leaders
     return found
 
 
@@ -175,33 +187,55 @@ def _find_rows(connection: Connection, numbers: Collection[int]) -> Iterator[Row
 
 def _clusters(members: dict[int, Member]) -> list[list[Member]]:
     """Every dossier among ``members``, the tender that speaks for it in front."""
-    groups = group(members.values())
-    plans = [each for each in members.values() if is_plan(each.tender)]
-    return [
-        cluster
-        if is_plan(cluster[0].tender)
-        else cluster + [plan for plan in plans if any(belongs(plan.tender, each.tender) for each in cluster)]
-        for cluster in groups
-    ]
+    plans: dict[str, list[Member]] = defaultdict(list)
+    for each in members.values():
+        if is_plan(each.tender):
+            plans[each.tender.key].append(each)
+    return [[*cluster, *_find_plans(cluster, plans)] for cluster in group(members.values())]
 
 
-def _link(cluster: list[Member], rows: dict[int, Row], batch: Batch, links: Links) -> None:
+def _find_plans(cluster: list[Member], plans: Mapping[str, list[Member]]) -> list[Member]:
+    codes = sorted({code for each in cluster for code in name_plans(each.tender)})
+    named = [plan for code in codes for plan in plans.get(code, ())]
+    return [plan for plan in named if any(belongs(plan.tender, each.tender) for each in cluster)]
+
+
+def _link(
+    cluster: list[Member],
+    members: dict[int, Member],
+    rows: dict[int, Row],
+    batch: Batch,
+    links: Links,
+    told: dict[int, set[str]],
+) -> None:
     leader, *others = cluster
     row = rows[leader.number]
     links.touched |= {member.number for member in cluster}
     links.pairs += [{"leader_id": leader.number, "member_id": member.number} for member in others]
+    for other in others:  # led its own dossier until now
+        if rows[other.number]["merged"] and other.tender.kind == leader.tender.kind:
+            _tell(other.record, rows[other.number], links, merged=False, changed=rows[other.number]["changed"])
     if not others and not row["merged"]:
         return
     now = compile_record(cluster)
     changed = row["changed"]
+    if leader.tender.identity not in batch.new:
+        former = [leader, *(members[number] for number in links.old.get(leader.number, ()) if number in members)]
+        changed = batch.last_changed.get(leader.tender.identity, changed)
+        if compare(_as_before(former, batch).tender, now.tender, batch.time):
+            changed = max(member.record.changed for member in (*cluster, *former))
     before = _before(cluster, batch)
     if before is not None:
         release = compare(before.tender, now.tender, batch.time)
-        if release:
-            changed = max(member.record.changed for member in cluster)
-        _silence(cluster, batch, {*(release.events if release else ()), *_first_results(before.tender, now.tender)})
-    links.rows.append({"id": leader.number, "merged": bool(others), "changed": changed, **searched_row(now.tender)})
-    links.texts.append({"rowid": row["position"], "text": render_text(searched_texts(now.tender))})
+        news = {*(release.events if release else ()), *_first_results(before.tender, now.tender)}
+        for member in cluster:
+            told.setdefault(member.number, set()).update(news)
+    _tell(now, row, links, merged=bool(others), changed=changed)
+
+
+def _tell(told: Record, row: Row, links: Links, *, merged: bool, changed: Any) -> None:
+    links.rows.append({"id": row["id"], "merged": merged, "changed": changed, **searched_row(told.tender)})
+    links.texts.append({"rowid": row["position"], "text": render_text(searched_texts(told.tender))})
 
 
 def _before(cluster: Sequence[Member], batch: Batch) -> Record | None:
@@ -212,9 +246,23 @@ def _before(cluster: Sequence[Member], batch: Batch) -> Record | None:
     known = [member for member in cluster if member.tender.identity not in batch.new]
     if not known or is_plan(known[0].tender) != is_plan(cluster[0].tender):
         return None
+    return _as_before(known, batch)
+
+
+def _as_before(members: Sequence[Member], batch: Batch) -> Record:
     return compile_record(
-        [replace(m, record=replace(m.record, tender=batch.before.get(m.tender.identity, m.tender))) for m in known]
+        [replace(m, record=replace(m.record, tender=batch.before.get(m.tender.identity, m.tender))) for m in members]
     )
+
+
+def _find_pairs(connection: Connection, leaders: Collection[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = defaultdict(set)
+    for chunk in chunks(leaders):
+        for leader, member in connection.execute(
+            sa.select(dossiers.c.leader_id, dossiers.c.member_id).where(dossiers.c.leader_id.in_(chunk))
+        ):
+            found[leader].add(member)
+    return found
 
 
 def _first_results(before: Tender, now: Tender) -> Iterator[Event]:
@@ -225,11 +273,11 @@ def _first_results(before: Tender, now: Tender) -> Iterator[Event]:
         yield Event.CONTRACT
 
 
-def _silence(cluster: Sequence[Member], batch: Batch, told: Collection[Event]) -> None:
-    numbers = {member.number for member in cluster}
+def _silence(batch: Batch, told: Mapping[int, Collection[str]]) -> None:
+    """A plan of several purchases keeps what is news to one of them."""
     for release in batch.releases:
-        if release["tender_id"] in numbers:
-            kept = [event for event in release["events"].split() if event in told]
+        if release["tender_id"] in told:
+            kept = [event for event in release["events"].split() if event in told[release["tender_id"]]]
             release["events"] = "".join(f" {event} " for event in kept)
 
 

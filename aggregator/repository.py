@@ -249,22 +249,39 @@ class Repository:
 
     # What readers ask ----------------------------------------------------------------------------------
 
-    def find(self, wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False) -> Iterator[Record]:
+    def find(
+        self,
+        wanted: Filter,
+        now: datetime,
+        zone: ZoneInfo,
+        *,
+        apart: bool = False,
+        only: Collection[str] | None = None,
+    ) -> Iterator[Record]:
         """The tenders that ``wanted`` asks for, streamed in its order; all of them where it has no limit.
 
         Each purchase once, with what all its sources tell (dossiers.py). ``apart``: every source's tender by itself,
-        as that source tells it.
+        as that source tells it. ``only`` these portals (their ids) are listened to.
         """
         columns = [*_RECORD, tenders.c.id, tenders.c.merged]
-        statement = select_tenders(columns, wanted, now, zone, apart=apart).order_by(*order(wanted)).limit(wanted.limit)
+        statement = select_tenders(columns, wanted, now, zone, apart=apart, only=only)
+        statement = statement.order_by(*order(wanted)).limit(wanted.limit)
         with reading(self._engine) as connection:
             rows = connection.execution_options(yield_per=CHUNK).execute(statement).mappings()
             for chunk in rows.partitions(CHUNK):
-                yield from map(parse_record, chunk) if apart else compile_rows(connection, chunk)
+                yield from map(parse_record, chunk) if apart else compile_rows(connection, chunk, only)
 
-    def count(self, wanted: Filter, now: datetime, zone: ZoneInfo, *, apart: bool = False) -> int:
+    def count(
+        self,
+        wanted: Filter,
+        now: datetime,
+        zone: ZoneInfo,
+        *,
+        apart: bool = False,
+        only: Collection[str] | None = None,
+    ) -> int:
         """How many tenders ``find`` finds, whatever the limit."""
-        statement = select_tenders([sa.func.count()], wanted, now, zone, apart=apart)
+        statement = select_tenders([sa.func.count()], wanted, now, zone, apart=apart, only=only)
         with reading(self._engine) as connection:
             return int(connection.execute(statement).scalar_one())
 

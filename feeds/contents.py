@@ -29,7 +29,7 @@ class Contents:
         self._repository = repository
         self._now = now
         self._zone = ZoneInfo(config.publisher.timezone)
-        self._worded: dict[tuple[str, Kind, str, int | None, bool], Entry] = {}
+        self._worded: dict[tuple[str, Kind, str, int | None], Entry] = {}
 
     def find(self, feed: Feed) -> list[Entry]:
         """The entries of ``feed``, newest first."""
@@ -98,33 +98,32 @@ class Contents:
 
     @cached_property
     def _around(self) -> Around:
-        notices = self._repository.find(self._narrow(Filter(kind=(Kind.NOTICE,))), self._now, self._zone)
+        notices = self._find_tenders(Filter(kind=(Kind.NOTICE,)))
         return Around(self._portals, Blacklist(record for record in notices if record.tender.sanctions))
 
     def _find_tenders(self, wanted: Filter) -> Iterator[Record]:
-        return self._repository.find(self._narrow(wanted), self._now, self._zone, apart=_is_apart(wanted))
+        return self._repository.find(wanted, self._now, self._zone, only=self._portals)
 
     def _count(self, wanted: Filter) -> int:
-        return self._repository.count(self._narrow(wanted), self._now, self._zone, apart=_is_apart(wanted))
+        return self._repository.count(wanted, self._now, self._zone, only=self._portals)
 
     def _narrow(self, wanted: Filter) -> Filter:
-        """Without the tenders of a portal that was taken out of the configuration."""
+        """Without the releases of a portal that was taken out of the configuration."""
         named = {portal.casefold() for portal in wanted.portal} or set(self._portals)
         return replace(wanted, portal=tuple(sorted(named & set(self._portals))) or (NOWHERE,))
 
     def _word_tenders(self, wanted: Filter) -> list[Entry]:
-        apart = _is_apart(wanted)
-        return [self._word_tender(record, apart=apart) for record in self._find_tenders(wanted)]
+        return [self._word_tender(record) for record in self._find_tenders(wanted)]
 
-    def _word_tender(self, record: Record, *, apart: bool) -> Entry:
-        key = (*record.tender.identity, None, apart)
+    def _word_tender(self, record: Record) -> Entry:
+        key = (*record.tender.identity, None)
         if key not in self._worded:
             portal = self._portals[_find_teller(record, self._portals)]
             self._worded[key] = tender_entry(record, portal, self._publisher, self._around)
         return self._worded[key]
 
     def _word_release(self, release: Release, record: Record) -> Entry:
-        key = (*record.tender.identity, release.seq, True)
+        key = (*record.tender.identity, release.seq)
         if key not in self._worded:
             portal = self._portals[release.portal]
             since = self._find_missing_since(release) if Event.RETURNED in release.events else None
@@ -139,8 +138,3 @@ class Contents:
 def _find_teller(record: Record, portals: Mapping[str, Portal]) -> str:
     """The portal whose page an entry leads to: of several sources the first that is still configured."""
     return next((source.portal for source in record.sources if source.portal in portals), record.tender.portal)
-
-
-def _is_apart(wanted: Filter) -> bool:
-    """Whether a source's own telling is asked for: who names one portal means what stands there."""
-    return len(wanted.portal) == 1

@@ -16,7 +16,7 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from aggregator.config import Config, Portal
-from aggregator.models import Verdict
+from aggregator.models import Record, Verdict
 from aggregator.repository import LastRuns
 from feeds.attribution import find_attribution
 from feeds.definitions import Channel, Feed, Format, Group
@@ -135,7 +135,7 @@ def render_list(
     language = site.config.publisher.language
     sections: list[tuple[Any, list[Row]]] = []
     for section in listed.pages[number - 1]:
-        noted = ((record, notes.get(record.tender.identity, "")) for record in section.records)
+        noted = ((record, _find_note(record, notes)) for record in section.records)
         sections.append((section, [make_row(record, portals, language, note) for record, note in noted]))
     before = sum(len(section.records) for page in listed.pages[: number - 1] for section in page)
     return site.render(
@@ -152,6 +152,12 @@ def render_list(
         news=[card.feed for card in cards if card.feed.group is Group.GENERAL and card.feed.id != "semua"],
         discover=_discovered(cards),
     )
+
+
+def _find_note(record: Record, notes: Mapping[Identity, str]) -> str:
+    """The last change that one of the purchase's sources told."""
+    tellers = [record.tender.identity, *((source.portal, source.kind, source.key) for source in record.sources)]
+    return next((note for identity, note in notes.items() if identity in tellers), "")
 
 
 def render_catalogue(site: Site, cards: Sequence[Card]) -> bytes:

@@ -52,19 +52,22 @@ def test_a_purchase_is_one_entry_of_all_its_sources(contents: Contents) -> None:
     assert contents.count(make_feed(OPEN)) == 1
 
 
-def test_who_names_one_portal_means_what_stands_there(contents: Contents) -> None:
-    (entry,) = contents.find(make_feed(replace(OPEN, portal=("satudata",))))
-    assert (entry.url, "sources" in entry.structured) == (PASSED_ON.url, False)
-    assert contents.count(make_feed(replace(OPEN, portal=("satudata",)))) == 1
+def test_a_purchase_is_found_whole_by_any_of_its_portals(contents: Contents) -> None:
+    for portal in ("satudata", "malangkota"):
+        (entry,) = contents.find(make_feed(replace(OPEN, portal=(portal,))))
+        assert entry == contents.find(make_feed(OPEN))[0]
+        assert contents.count(make_feed(replace(OPEN, portal=(portal,)))) == 1
     assert len(contents.find(make_feed(replace(OPEN, key=(TENDER.key,))))) == 1
     assert len(contents.find(make_feed(replace(OPEN, portal=("satudata", "malangkota"))))) == 1
 
 
-def test_the_order_of_feeds_changes_no_entry(contents: Contents) -> None:
-    own, every = make_feed(replace(OPEN, portal=("malangkota",))), make_feed(OPEN)
-    assert "sources" not in contents.find(own)[0].structured
-    assert "sources" in contents.find(every)[0].structured
-    assert "sources" not in contents.find(own)[0].structured
+def test_a_portal_that_is_configured_no_more_tells_nothing(config: Config, contents: Contents) -> None:
+    assert len(contents.find(make_feed(OPEN))) == 1
+    left = tuple(portal for portal in config.portal if portal.id == "malangkota")
+    repository = Repository(open_database(config.database_url))
+    (entry,) = Contents(config.model_copy(update={"portal": left}), repository, READ).find(make_feed(OPEN))
+    assert entry.author == left[0].name
+    assert "satudata" not in repr(entry)
 
 
 def test_kinds_that_are_there(config: Config, contents: Contents) -> None:

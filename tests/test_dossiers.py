@@ -192,8 +192,43 @@ def test_a_purchase_is_found_by_any_of_its_portals(repository: Repository) -> No
     keep(repository, replace(TENDER, portal="batukota", key="10055555000"))
     assert [r.tender.portal for r in shown(repository, portal=["malangkota", "rup"])] == ["satudata"]
     assert len(shown(repository, portal=["malangkota", "batukota"])) == 2
+    heard = repository.find(Filter(), READ, WIB, only=["malangkota"])
+    assert [(record.tender, record.sources) for record in heard] == [(SPSE, ())]
+    assert repository.count(Filter(), READ, WIB, only=["batukota"]) == 1
     told = repository.find(Filter(portal=("malangkota",)), READ, WIB, apart=True)
     assert [record.tender for record in told] == [SPSE]
+
+
+def test_a_plan_and_its_tender_in_one_batch_are_one_purchase(repository: Repository) -> None:
+    repository.save([Reading(tender=PLAN), Reading(tender=SPSE)], READ)
+    assert [record.tender.identity for record in shown(repository)] == [SPSE.identity]
+
+
+def test_a_plan_that_only_another_source_named_stands_by_itself_again(repository: Repository) -> None:
+    keep(repository, replace(SPSE, plans=()))
+    keep(repository, PLAN)
+    keep(repository, OPEN_DATA, READ + HOUR)
+    assert len(shown(repository)) == 1
+    keep(repository, replace(OPEN_DATA, plans=()), READ + 2 * HOUR)
+    assert sorted(record.tender.kind for record in shown(repository)) == ["plan", "tender"]
+
+
+def test_one_that_withdrew_is_believed_after_one_that_still_announces(repository: Repository) -> None:
+    keep(repository, replace(SPSE, status=Status.WITHDRAWN))
+    keep(repository, replace(SPSE, portal="nasional"), READ + HOUR)
+    (record,) = shown(repository, status="active")
+    assert (record.tender.portal, record.sources[0].portal) == ("malangkota", "nasional")
+
+
+def test_who_led_before_says_only_its_own_again(repository: Repository) -> None:
+    keep(repository, replace(SPSE, title="Lain", plans=()))
+    keep(repository, replace(SPSE, portal="nasional", plans=(), awards=()))
+    keep(repository, replace(OPEN_DATA, plans=(), awards=(WINNER,)))
+    keep(repository, replace(SPSE, plans=()), READ + HOUR)
+    (record,) = shown(repository)
+    assert (record.tender.portal, len(record.sources)) == ("malangkota", 3)
+    found = repository.find(Filter(q='"karya maju"'), READ, WIB, apart=True)
+    assert sorted(each.tender.portal for each in found) == ["malangkota", "satudata"]
 
 
 def test_look_alikes_are_found_as_two(repository: Repository) -> None:
@@ -315,8 +350,7 @@ def test_the_dossiers_kept_are_those_of_the_rules(
     engine = open_database(f"sqlite:///{Path(tmp_path_factory.mktemp('dossiers'))}/warta.db")
     repository = Repository(engine)
     for hours, batch in enumerate(batches):
-        for tender in batch:  # one portal a batch, as in a run
-            keep(repository, tender, READ + hours * HOUR)
+        repository.save([Reading(tender=tender) for tender in batch], READ + hours * HOUR)
     with engine.connect() as connection:
         pairs = {tuple(pair) for pair in connection.execute(sa.select(dossiers.c.leader_id, dossiers.c.member_id))}
         numbers = {

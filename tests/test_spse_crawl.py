@@ -43,6 +43,22 @@ class Without:
 
 
 @dataclass
+class Spoilt:
+    """A stand-in whose announcements lost something on the way, without a length that tells."""
+
+    stand_in: Any
+    spoil: Callable[[bytes], bytes]
+    prefix: str = "/malangkota"
+
+    def advance(self, by: timedelta) -> None:
+        self.stand_in.advance(by)
+
+    def answer(self, request: Request) -> Response:
+        response: Response = self.stand_in.answer(request)
+        return replace(response, body=self.spoil(response.body)) if "pengumuman" in request.path else response
+
+
+@dataclass
 class Watched:
     """A stand-in that notes who asks."""
 
@@ -417,3 +433,26 @@ def test_a_row_without_a_method_tells_nothing_of_it_where_its_page_cannot_be_had
         key: (t.category_detail, t.method_detail) for key, t in before.items()
     }
     assert any(tender.method_detail for tender in before.values())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda body: body[: len(body) * 4 // 5], lambda body: body.replace(b"Nilai Pagu", b"Nilai Anggaran")],
+    ids=["breaks off", "label renamed"],
+)
+def test_a_detail_page_that_lost_something_empties_nothing(road: Road, spoil: Callable[[bytes], bytes]) -> None:
+    road.crawl()
+    before = {key: record.tender for key, record in road.records().items()}
+    with writing(open_database(road.config.database_url)) as connection:  # as if every row had changed
+        connection.execute(sa.update(tenders).values(row=b"other"))
+    stand_in = road.server.stand_ins["/malangkota"]
+    road.server.stand_ins["/malangkota"] = Spoilt(stand_in, spoil)
+    run = road.crawl()
+    assert run.verdict in (Verdict.PARTIAL, Verdict.FAILED)
+    assert any(reason.startswith("shape") for reason in run.reasons)
+    after = {key: replace(record.tender, incomplete=False) for key, record in road.records().items()}
+    assert {key: t.budget for key, t in after.items()} == {key: t.budget for key, t in before.items()}
+    assert {key: t.locations for key, t in after.items()} == {key: t.locations for key, t in before.items()}
+    road.server.stand_ins["/malangkota"] = stand_in
+    road.crawl()
+    road.assert_true()

@@ -146,6 +146,16 @@ _STAGES = frozenset(
 )
 
 
+_ON_EVERY_PAGE = ("published", "buyer", "procuring_entity", "fiscal_years", "budget")
+
+
+def check_whole(body: bytes) -> bytes:
+    """``body`` itself. ShapeError where the page breaks off before its end: a parser of HTML would not notice."""
+    if b"<html" in body[:4096].lower() and b"</html" not in body[-4096:].lower():
+        raise ShapeError("a page that breaks off", body[-200:].decode("utf-8", "replace"))
+    return body
+
+
 def parse_announcement(body: bytes, key: str, zone: ZoneInfo, base: str) -> Announcement:
     """The announcement page of package ``key``, any of the five kinds; ``base`` makes document addresses absolute.
 
@@ -161,6 +171,9 @@ def parse_announcement(body: bytes, key: str, zone: ZoneInfo, base: str) -> Anno
         raise ShapeError(f"an announcement whose code is not {key}", page.key)
     if not page.title:
         raise ShapeError("an announcement without a name", text_of(root))
+    if unknown and (missing := [name for name in _ON_EVERY_PAGE if not getattr(page, name)]):
+        # A label was given another name: what is known of these fields must not be emptied.
+        raise ShapeError(f"an announcement without {', '.join(missing)}", ", ".join(unknown))
     page.unknown = (*unknown, *unknown_badges(page.badges))
     return page
 

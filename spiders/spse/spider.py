@@ -247,7 +247,7 @@ class SpseSpider(PortalSpider):
     async def _part(self, details: Details, address: str, referer: str, parse: Callable[[bytes], T]) -> T | None:
         """One page of a package, parsed; None, and told, when it cannot be had or read."""
         try:
-            return parse((await self._page(address, referer)).body)
+            return parse(pages.check_whole((await self._page(address, referer)).body))
         except Unavailable as error:
             details.missing = details.missing or error.missing
             self.give_up("missing_page", self._url(address), error)
