@@ -166,11 +166,14 @@ class BlacklistSpider(PortalSpider):
     async def _pages(self) -> AsyncIterator[Page]:
         """All pages, until what was announced has come or a page is empty; no entry beyond the limit."""
         limit = self.task.limit
-        number, received = 1, 0
+        number, received, announced = 1, 0, None
         while limit is None or received < limit:
             page = parse_page((await self._ask(number)).body, self.portal.zone)
             if page.number not in (None, number):
                 raise ShapeError(f"asked for page {number}, got page {page.number}")
+            announced = page.total if announced is None else announced
+            if page.total > announced + PER_PAGE:
+                raise ShapeError(f"the total grows while it is read: {announced}, then {page.total}")
             if not page.size:
                 return
             yield page if limit is None else replace(page, entries=page.entries[: limit - received])

@@ -266,7 +266,7 @@ class PortalSpider(scrapy.Spider):
 def retry_after(response: Response, now: datetime) -> float:
     """Seconds that Retry-After (RFC 9110 section 10.2.3: seconds or a date) asks to wait; 5 where it says nothing."""
     text = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())

@@ -372,7 +372,7 @@ def _parse_json(body: bytes) -> Mapping[str, Any]:
     """Amounts stay exact: numbers with a point are read as decimals."""
     try:
         answer = json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("no JSON where it was due", _head(body)) from error
     if not isinstance(answer, dict):
         raise ShapeError("no JSON object where it was due", _head(body))

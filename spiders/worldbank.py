@@ -276,7 +276,7 @@ def parse_page(body: bytes, zone: ZoneInfo) -> Page:
     """One answer of the search; times in ``zone``. ShapeError where it is none; a broken row breaks no other."""
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("no JSON where a page of notices was due", body[:200].decode("utf-8", "replace")) from error
     rows = answer.get("procnotices") if isinstance(answer, dict) else None
     if not isinstance(rows, list):

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scrapy.http import Response as Answer
 
+from aggregator.archive import Archive
 from aggregator.config import Config, ConfigError, Portal, parse_config
 from aggregator.database import open_database
 from aggregator.filters import Filter
@@ -637,3 +638,26 @@ def test_a_token_comes_from_the_environment_and_shows_nowhere(
     files = [path for path in stand.config.archive_folder.rglob("*") if path.is_file()]
     assert files
     assert not any(b"secret-word" in path.read_bytes() for path in files)
+
+
+def test_a_publisher_that_repeats_the_token_gives_nothing_away(
+    make_stand: Callable[..., Stand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UJI_TOKEN", "secret-word")
+    stand = make_stand("/releases.json", {"paging": "file", "token_env": "UJI_TOKEN"})
+
+    def repeat(request: Request) -> Response:
+        return Response(f'{{"error": "bad {request.headers["authorization"]}"}}'.encode(), "releases")
+
+    monkeypatch.setattr(stand.publisher, "answer", repeat)
+    run = stand.crawl()
+    assert run.verdict is Verdict.FAILED
+    assert any("bad Bearer UJI_TOKEN" in reason for reason in run.reasons)
+    archive = Archive(stand.config.archive_folder, stand.repository)
+    bodies = [
+        archive.read(snapshot)
+        for time in stand.repository.find_archived_runs(run.portal, run.started)
+        for snapshot in stand.repository.find_snapshots(run.portal, time)
+    ]
+    assert bodies
+    assert not any(b"secret-word" in body for body in bodies)

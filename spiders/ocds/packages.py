@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,7 +91,15 @@ def parse_zip(body: bytes, zone: ZoneInfo) -> Package:
             if not files:
                 raise ShapeError("a ZIP without JSON files", ", ".join(archive.namelist()[:5]))
             return _join(_read_member(archive, info, zone) for info in sorted(files, key=lambda i: i.filename))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
         raise ShapeError(f"no readable ZIP: {error}", body[:80].decode("utf-8", "replace")) from error
 
 

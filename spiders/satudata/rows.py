@@ -85,7 +85,7 @@ def parse_json(body: bytes) -> object:
     """Any JSON, decimals exact."""
     try:
         value: object = json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("no JSON where rows were due", body[:200].decode("utf-8", "replace")) from error
     return value
 

@@ -12,9 +12,9 @@ from scrapy.settings import BaseSettings
 
 from aggregator.config import ConfigError, Portal
 from aggregator.models import Kind, Listing, Problem, Reading, Status
+from spiders import secrecy
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError
-from spiders.satudata import secrecy
 from spiders.satudata.gateway import Cursor, parse_envelope
 from spiders.satudata.masters import find_code, fold_name, parse_master
 from spiders.satudata.options import (

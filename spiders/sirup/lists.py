@@ -175,7 +175,7 @@ def parse_page(body: bytes, source: Source, zone: ZoneInfo) -> Page:
     total, rows = ("recordsFiltered", "data") if source is SEARCH else ("iTotalDisplayRecords", "aaData")
     try:
         answer = json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("a list answer that is no JSON", body[:120].decode("utf-8", "replace")) from error
     found = answer.get(rows) if isinstance(answer, dict) else None
     if not isinstance(found, list):

@@ -110,7 +110,7 @@ def parse_list(body: bytes, kind: Kind) -> tuple[list[Row], list[ShapeError]]:
     """
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("a list answer that is no JSON", body[:120].decode("utf-8", "replace")) from error
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):

@@ -110,7 +110,7 @@ def parse_page(body: bytes, language: str, zone: ZoneInfo) -> Page:
     """One answer; times without a zone in ``zone``. ShapeError where it is none; a broken row breaks no other."""
     try:
         answer = json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShapeError("no JSON where a page of notices was due", _head(body)) from error
     rows = answer.get("notices") if isinstance(answer, dict) else None
     if not isinstance(rows, list):

@@ -25,7 +25,7 @@ from scrapy.http import Request, Response
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-SETTING = "spiders.satudata.secrecy.KeyedHandler"
+SETTING = "spiders.secrecy.KeyedHandler"
 
 _ERRORS = (
     DownloadCancelledError,
