@@ -25,6 +25,8 @@ from typing import Any, Protocol, Self
 import zstandard
 from scrapy.http import Request, Response
 
+from aggregator.files import sync_folder
+
 SEGMENT_SIZE = 64 * 1024 * 1024  # bytes; a full segment is never written again
 KEPT_HEADERS = ("Content-Type", "Link", "X-WP-Total", "X-WP-TotalPages")  # never cookies, never keys
 INDEX_EVERY = 100  # answers between two transactions; a killed run's rest is found again in its segment
@@ -212,7 +214,7 @@ class Archive:
         gone = path.with_suffix(GONE)
         try:
             path.rename(gone)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
             raise ArchiveError(f"{path} cannot be removed: {error}") from error
         self.index.forget_segment(path.name)
@@ -432,14 +434,6 @@ def _is_gone(path: Path) -> bool:
     except FileNotFoundError:
         return True
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse_head(description: bytes, segment: str, start: int, frame: int) -> Snapshot:

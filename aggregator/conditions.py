@@ -58,7 +58,13 @@ def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
 
 
 def select_releases(
-    columns: list[Any], wanted: Filter, events: frozenset[Event], now: datetime, zone: ZoneInfo
+    columns: list[Any],
+    wanted: Filter,
+    events: frozenset[Event],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    only: Collection[str] | None = None,
 ) -> sa.Select[Any]:
     """``columns`` of the releases that tell one of ``events`` (any, if none is named), newest first.
 
@@ -69,6 +75,8 @@ def select_releases(
         tender_id = tender_id + 0  # few tenders are ruled out: releases lead, newest first, not their index by tender
     statement = select_tenders(columns, wanted, now, zone, apart=True).join(releases, tender_id == tenders.c.id)
     statement = statement.where(releases.c.events != "")
+    if only is not None:
+        statement = statement.where(tenders.c.portal.concat("").in_(only))
     if events:
         statement = statement.where(sa.or_(*(releases.c.events.contains(f" {event} ") for event in sorted(events))))
     return statement.order_by(releases.c.seq.desc())

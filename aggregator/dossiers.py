@@ -20,6 +20,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from aggregator.models import Kind, Record, Source, Status, Tender
@@ -61,7 +62,7 @@ _WORDS = {"kab": "kabupaten", "prov": "provinsi", "propinsi": "provinsi"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One source's own telling of a purchase; ``number`` grows in the order first seen."""
+    """One source's own telling of a purchase; ``number`` is that of its row."""
 
     number: int
     record: Record
@@ -69,6 +70,11 @@ class Member:
     @property
     def tender(self) -> Tender:
         return self.record.tender
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What is older was seen first."""
+        return (self.record.first_seen, self.number)
 
 
 def is_same_purchase(one: Tender, other: Tender) -> bool:
@@ -99,7 +105,7 @@ def name_plans(tender: Tender) -> frozenset[str]:
 def group(members: Iterable[Member]) -> list[list[Member]]:
     """The purchases among ``members`` by rules 1 and 2, each with the one seen first in front."""
     by_key: dict[tuple[Kind, str], list[Member]] = defaultdict(list)
-    for member in sorted(members, key=lambda each: each.number):
+    for member in sorted(members, key=lambda each: each.age):
         by_key[member.tender.kind, member.tender.key].append(member)
     groups: list[list[Member]] = []
     for alike in by_key.values():
@@ -118,7 +124,7 @@ def compile_record(members: Sequence[Member]) -> Record:
 
     A single member is its own record, with no sources named.
     """
-    leader = min(members, key=lambda each: (is_plan(each.tender), each.number)).record
+    leader = min(members, key=lambda each: (is_plan(each.tender), each.age)).record
     if len(members) == 1:
         return leader
     believed = sorted(members, key=_belief)
@@ -166,9 +172,9 @@ def _tells(tender: Tender, fields: tuple[str, ...]) -> bool:
     return any(name not in tender.unread and getattr(tender, name) not in (None, ()) for name in fields)
 
 
-def _belief(member: Member) -> tuple[bool, bool, bool, int]:
+def _belief(member: Member) -> tuple[bool, bool, bool, tuple[datetime, int]]:
     gone = member.tender.status is Status.WITHDRAWN
-    return (is_plan(member.tender), member.record.republished, gone, member.number)
+    return (is_plan(member.tender), member.record.republished, gone, member.age)
 
 
 def _reach(first: Member, among: Sequence[Member]) -> list[Member]:
@@ -178,7 +184,7 @@ def _reach(first: Member, among: Sequence[Member]) -> list[Member]:
         seen = {each.number for each in found}
         new = [m for m in among if m.number not in seen and any(is_same_purchase(m.tender, n.tender) for n in new)]
         found += new
-    return sorted(found, key=lambda each: each.number)
+    return sorted(found, key=lambda each: each.age)
 
 
 def _contradict(one: str | None, other: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,13 +13,12 @@ from sqlalchemy.engine import Connection
 
 from aggregator.bookkeeping import Batch, Row
 from aggregator.changes import compare
-from aggregator.database import dossiers, plan_codes, tender_text, tenders
+from aggregator.database import dossiers, plan_codes, tenders
 from aggregator.dossiers import LINKED, Member, belongs, compile_record, group, is_plan, name_plans
 from aggregator.models import Event, Kind, Record, Tender
-from aggregator.rows import parse_record, searched_row
+from aggregator.rows import parse_record, position, searched_row
 from aggregator.search import render_text, searched_texts
-
-CHUNK = 500  # values in one IN (…), rows in one fetch or insert
+from aggregator.statements import chunks, update_tenders, write_texts
 
 _MEMBER = [
     tenders.c[name]
@@ -32,22 +32,16 @@ _MEMBER = [
 @dataclass
 class Links:
     """What a batch does to dossiers: ``touched`` are all tenders whose dossiers are made anew, ``pairs`` leader and
-    member, ``rows`` the columns that follow, ``texts`` by position, ``codes`` and ``uncoded`` the plans named."""
+    member, ``rows`` the columns that follow, ``texts`` and ``stale`` positions of full text, ``codes`` and ``uncoded``
+    the plans named."""
 
     touched: set[int] = field(default_factory=set)
     pairs: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     texts: list[Row] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)
     codes: list[Row] = field(default_factory=list)
     uncoded: list[int] = field(default_factory=list)
-    old: dict[int, set[int]] = field(default_factory=dict)
-
-
-def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
-    """``values`` in lists short enough for one statement."""
-    every = list(values)
-    for start in range(0, len(every), CHUNK):
-        yield every[start : start + CHUNK]
 
 
 def find_links(connection: Connection, batch: Batch) -> Links:
@@ -56,27 +50,14 @@ def find_links(connection: Connection, batch: Batch) -> Links:
     A release keeps those of its events that the purchase as a whole went through: what another source told before
     is no news, and what only a source that is believed less says is none either.
     """
-    links = Links()
-    moved = {batch.rows[i]["id"]: i for i in batch.after if i[1] in LINKED}
-    _name_codes(batch, links)
-    if not moved:
-        return links
-    rows = {number: batch.rows[identity] for number, identity in moved.items()}
-    members = {number: _member(rows[number], batch) for number in moved}
-    new = _find_first(connection, members, rows)
-    while new := new - members.keys():
-        for row in _find_rows(connection, new):
-            rows[row["id"]] = row
-            members[row["id"]] = Member(number=row["id"], record=parse_record(row))
-        new = _find_kin(connection, [members[number] for number in new if number in members])
-    told: dict[int, set[str]] = {}
-    links.old = _find_pairs(connection, [number for number, row in rows.items() if row["merged"]])
-    for cluster in _clusters(members):
-        row = rows[cluster[0].number]
-        if len(cluster) > 1 or row["merged"] or not row["shown"]:
-            _link(cluster, members, rows, batch, links, told)
-    _silence(batch, told)
-    return links
+    around = _Around(batch)
+    around.name_codes()
+    if around.members:
+        around.find_members(connection)
+        for cluster in around.find_clusters():
+            around.link(cluster)
+        around.silence()
+    return around.links
 
 
 def write_links(connection: Connection, links: Links) -> None:
@@ -91,21 +72,11 @@ def write_links(connection: Connection, links: Links) -> None:
         connection.execute(sa.delete(dossiers).where(dossiers.c.leader_id.in_(chunk)))
     if links.pairs:
         connection.execute(sa.insert(dossiers), links.pairs)
-    if links.rows:
-        names = [name for name in links.rows[0] if name != "id"]
-        connection.execute(
-            sa.update(tenders)
-            .where(tenders.c.id == sa.bindparam("number"))
-            .values({name: sa.bindparam(name + "_") for name in names}),
-            [{"number": row["id"], **{name + "_": row[name] for name in names}} for row in links.rows],
-        )
+    update_tenders(connection, links.rows)
     for chunk in chunks(links.touched):
         spoken_for = sa.select(dossiers.c.member_id).where(dossiers.c.member_id == tenders.c.id).exists()
         connection.execute(sa.update(tenders).where(tenders.c.id.in_(chunk)).values(shown=~spoken_for))
-    if links.texts:
-        old = tender_text.c.rowid == sa.bindparam("old")
-        connection.execute(sa.delete(tender_text).where(old), [{"old": text["rowid"]} for text in links.texts])
-        connection.execute(sa.insert(tender_text), links.texts)
+    write_texts(connection, links.stale, links.texts)
 
 
 def compile_rows(connection: Connection, rows: Sequence[Any], only: Collection[str] | None) -> list[Record]:
@@ -131,35 +102,121 @@ def compile_rows(connection: Connection, rows: Sequence[Any], only: Collection[s
     return records
 
 
-def _name_codes(batch: Batch, links: Links) -> None:
-    for identity, tender in batch.after.items():
-        number, codes = batch.rows[identity]["id"], name_plans(tender)
-        before = batch.before.get(identity)
-        if before is not None and name_plans(before) == codes:
-            continue
+class _Around:
+    """A batch's tenders, and all whose dossiers they may change: ``members`` and their ``rows`` by number.
+
+    ``former`` has the other members of each dossier as it is kept, ``told`` what is news of each tender.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.links = Links()
+        self.rows = {batch.rows[i]["id"]: batch.rows[i] for i in batch.after if i[1] in LINKED}
+        self.members = {number: _member(row, batch) for number, row in self.rows.items()}
+        self._batch = batch
+        self._former: dict[int, list[int]] = {}
+        self._told: dict[int, set[Event]] = {}
+
+    def name_codes(self) -> None:
+        """Which plans the batch's tenders name, where that has changed."""
+        for identity, tender in self._batch.after.items():
+            number, codes = self._batch.rows[identity]["id"], name_plans(tender)
+            before = self._batch.before.get(identity)
+            if before is not None and name_plans(before) == codes:
+                continue
+            if before is not None:
+                self.links.uncoded.append(number)
+            self.links.codes += [{"code": code, "tender_id": number} for code in sorted(codes)]
+
+    def find_members(self, connection: Connection) -> None:
+        """Neighbours by key and code, those that name the batch's plans, and all of their dossiers so far."""
+        new = _find_kin(connection, self.members.values())
+        plans = [member.tender.key for member in self.members.values() if is_plan(member.tender)]
+        new |= _find_numbers(connection, plan_codes.c.tender_id, plan_codes.c.code, plans)
+        hidden = [number for number, row in self.rows.items() if not row["shown"]]
+        leaders = {number for number, row in self.rows.items() if row["merged"]}
+        leaders |= _find_numbers(connection, dossiers.c.leader_id, dossiers.c.member_id, hidden)
+        new |= leaders | _find_numbers(connection, dossiers.c.member_id, dossiers.c.leader_id, leaders)
+        while new := new - self.members.keys():
+            for row in _find_rows(connection, new):
+                self.rows[row["id"]] = row
+                self.members[row["id"]] = Member(number=row["id"], record=parse_record(row))
+            new = _find_kin(connection, [self.members[number] for number in new if number in self.members])
+        self._former = _find_pairs(connection, [number for number, row in self.rows.items() if row["merged"]])
+
+    def find_clusters(self) -> list[list[Member]]:
+        """Every dossier among the members, the tender that speaks for it in front."""
+        plans: dict[str, list[Member]] = defaultdict(list)
+        for each in self.members.values():
+            if is_plan(each.tender):
+                plans[each.tender.key].append(each)
+        clusters = [[*cluster, *_find_plans(cluster, plans)] for cluster in group(self.members.values())]
+        return [each for each in clusters if len(each) > 1 or self._is_linked(each[0])]
+
+    def link(self, cluster: list[Member]) -> None:
+        """Puts down what a dossier is from now on, and what of it is news."""
+        leader, *others = cluster
+        self.links.touched |= {member.number for member in cluster}
+        self.links.pairs += [{"leader_id": leader.number, "member_id": member.number} for member in others]
+        for other in others:  # led a dossier of its own until now
+            if self.rows[other.number]["merged"] and other.tender.kind == leader.tender.kind:
+                self._write(other.record, merged=False, number=other.number)
+        if not others and not self.rows[leader.number]["merged"]:
+            return
+        record = compile_record(cluster)
+        self._write(record, merged=bool(others), number=leader.number, changed=self._find_changed(cluster, record))
+        before = self._find_before(cluster)
         if before is not None:
-            links.uncoded.append(number)
-        links.codes += [{"code": code, "tender_id": number} for code in sorted(codes)]
+            release = compare(before, record.tender, self._batch.time)
+            news = {*(release.events if release else ()), *_first_results(before, record.tender)}
+            for member in cluster:
+                self._told.setdefault(member.number, set()).update(news)
 
+    def silence(self) -> None:
+        """A plan of several purchases keeps what is news to one of them."""
+        for release in self._batch.releases:
+            told = self._told.get(release["tender_id"])
+            if told is not None:
+                kept = [event for event in release["events"].split() if event in told]
+                release["events"] = "".join(f" {event} " for event in kept)
 
-def _find_first(connection: Connection, members: dict[int, Member], rows: dict[int, Row]) -> set[int]:
-    """Neighbours of the batch's own rows: by key and code, those that name its plans, and their dossiers so far."""
-    found = _find_kin(connection, members.values())
-    for chunk in chunks([m.tender.key for m in members.values() if is_plan(m.tender)]):
-        found |= set(
-            connection.execute(sa.select(plan_codes.c.tender_id).where(plan_codes.c.code.in_(chunk))).scalars()
-        )
-    leaders = {number for number, row in rows.items() if row["merged"]}
-    for chunk in chunks([number for number, row in rows.items() if not row["shown"]]):
-        leaders |= set(
-            connection.execute(sa.select(dossiers.c.leader_id).where(dossiers.c.member_id.in_(chunk))).scalars()
-        )
-    for chunk in chunks(leaders):
-        found |= set(
-            connection.execute(sa.select(dossiers.c.member_id).where(dossiers.c.leader_id.in_(chunk))).scalars()
-        )
-    found |= leaders
-    return found
+    def _is_linked(self, member: Member) -> bool:
+        row = self.rows[member.number]
+        return bool(row["merged"] or not row["shown"])
+
+    def _write(self, told: Record, *, merged: bool, number: int, changed: datetime | None = None) -> None:
+        """The columns and the full text of a tender that says what ``told`` does."""
+        row = self.rows[number]
+        place = position(told.tender.published or row["first_seen"], number)
+        columns = {"merged": merged, "changed": changed or row["changed"], "position": place}
+        self.links.rows.append({"id": number, **columns, **searched_row(told.tender)})
+        self.links.stale.append(row["position"])
+        self.links.texts.append({"rowid": place, "text": render_text(searched_texts(told.tender))})
+
+    def _find_changed(self, cluster: Sequence[Member], record: Record) -> datetime:
+        """When the purchase last changed: a member that joins or leaves may change it, one overruled does not."""
+        leader = cluster[0]
+        kept: datetime = self.rows[leader.number]["changed"]
+        if leader.tender.identity in self._batch.new:
+            return kept
+        former = [leader, *(self.members[number] for number in self._former.get(leader.number, ()))]
+        if compare(self._as_before(former), record.tender, self._batch.time):
+            return max(member.record.changed for member in (*cluster, *former))
+        return self._batch.last_changed.get(leader.tender.identity, kept)
+
+    def _find_before(self, cluster: Sequence[Member]) -> Tender | None:
+        """The purchase as it was before the batch; None where this is the first that is heard of it.
+
+        A plan alone is another announcement than the tender that follows it, so that one is news.
+        """
+        known = [member for member in cluster if member.tender.identity not in self._batch.new]
+        if not known or is_plan(known[0].tender) != is_plan(cluster[0].tender):
+            return None
+        return self._as_before(known)
+
+    def _as_before(self, members: Iterable[Member]) -> Tender:
+        before = self._batch.before
+        then = [replace(m, record=replace(m.record, tender=before.get(m.tender.identity, m.tender))) for m in members]
+        return compile_record(then).tender
 
 
 def _find_kin(connection: Connection, members: Iterable[Member]) -> set[int]:
@@ -179,90 +236,32 @@ def _find_kin(connection: Connection, members: Iterable[Member]) -> set[int]:
     return found
 
 
+def _find_numbers(
+    connection: Connection, column: sa.Column[int], where: sa.Column[Any], values: Collection[Any]
+) -> set[int]:
+    statements = (sa.select(column).where(where.in_(chunk)) for chunk in chunks(values))
+    return {number for statement in statements for number in connection.execute(statement).scalars()}
+
+
 def _find_rows(connection: Connection, numbers: Collection[int]) -> Iterator[Row]:
     for chunk in chunks(numbers):
         for row in connection.execute(sa.select(*_MEMBER).where(tenders.c.id.in_(chunk))).mappings():
             yield dict(row)
 
 
-def _clusters(members: dict[int, Member]) -> list[list[Member]]:
-    """Every dossier among ``members``, the tender that speaks for it in front."""
-    plans: dict[str, list[Member]] = defaultdict(list)
-    for each in members.values():
-        if is_plan(each.tender):
-            plans[each.tender.key].append(each)
-    return [[*cluster, *_find_plans(cluster, plans)] for cluster in group(members.values())]
+def _find_pairs(connection: Connection, leaders: Collection[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for chunk in chunks(leaders):
+        pairs = sa.select(dossiers.c.leader_id, dossiers.c.member_id).where(dossiers.c.leader_id.in_(chunk))
+        for leader, member in connection.execute(pairs):
+            found[leader].append(member)
+    return found
 
 
-def _find_plans(cluster: list[Member], plans: Mapping[str, list[Member]]) -> list[Member]:
+def _find_plans(cluster: Sequence[Member], plans: Mapping[str, list[Member]]) -> list[Member]:
     codes = sorted({code for each in cluster for code in name_plans(each.tender)})
     named = [plan for code in codes for plan in plans.get(code, ())]
     return [plan for plan in named if any(belongs(plan.tender, each.tender) for each in cluster)]
-
-
-def _link(
-    cluster: list[Member],
-    members: dict[int, Member],
-    rows: dict[int, Row],
-    batch: Batch,
-    links: Links,
-    told: dict[int, set[str]],
-) -> None:
-    leader, *others = cluster
-    row = rows[leader.number]
-    links.touched |= {member.number for member in cluster}
-    links.pairs += [{"leader_id": leader.number, "member_id": member.number} for member in others]
-    for other in others:  # led its own dossier until now
-        if rows[other.number]["merged"] and other.tender.kind == leader.tender.kind:
-            _tell(other.record, rows[other.number], links, merged=False, changed=rows[other.number]["changed"])
-    if not others and not row["merged"]:
-        return
-    now = compile_record(cluster)
-    changed = row["changed"]
-    if leader.tender.identity not in batch.new:
-        former = [leader, *(members[number] for number in links.old.get(leader.number, ()) if number in members)]
-        changed = batch.last_changed.get(leader.tender.identity, changed)
-        if compare(_as_before(former, batch).tender, now.tender, batch.time):
-            changed = max(member.record.changed for member in (*cluster, *former))
-    before = _before(cluster, batch)
-    if before is not None:
-        release = compare(before.tender, now.tender, batch.time)
-        news = {*(release.events if release else ()), *_first_results(before.tender, now.tender)}
-        for member in cluster:
-            told.setdefault(member.number, set()).update(news)
-    _tell(now, row, links, merged=bool(others), changed=changed)
-
-
-def _tell(told: Record, row: Row, links: Links, *, merged: bool, changed: Any) -> None:
-    links.rows.append({"id": row["id"], "merged": merged, "changed": changed, **searched_row(told.tender)})
-    links.texts.append({"rowid": row["position"], "text": render_text(searched_texts(told.tender))})
-
-
-def _before(cluster: Sequence[Member], batch: Batch) -> Record | None:
-    """The purchase as it was before the batch; None where this is the first that is heard of it.
-
-    A plan alone is another announcement than the tender that follows it, so that one is news.
-    """
-    known = [member for member in cluster if member.tender.identity not in batch.new]
-    if not known or is_plan(known[0].tender) != is_plan(cluster[0].tender):
-        return None
-    return _as_before(known, batch)
-
-
-def _as_before(members: Sequence[Member], batch: Batch) -> Record:
-    return compile_record(
-        [replace(m, record=replace(m.record, tender=batch.before.get(m.tender.identity, m.tender))) for m in members]
-    )
-
-
-def _find_pairs(connection: Connection, leaders: Collection[int]) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = defaultdict(set)
-    for chunk in chunks(leaders):
-        for leader, member in connection.execute(
-            sa.select(dossiers.c.leader_id, dossiers.c.member_id).where(dossiers.c.leader_id.in_(chunk))
-        ):
-            found[leader].add(member)
-    return found
 
 
 def _first_results(before: Tender, now: Tender) -> Iterator[Event]:
@@ -271,14 +270,6 @@ def _first_results(before: Tender, now: Tender) -> Iterator[Event]:
         yield Event.AWARD
     if now.contracts and not before.contracts:
         yield Event.CONTRACT
-
-
-def _silence(batch: Batch, told: Mapping[int, Collection[str]]) -> None:
-    """A plan of several purchases keeps what is news to one of them."""
-    for release in batch.releases:
-        if release["tender_id"] in told:
-            kept = [event for event in release["events"].split() if event in told[release["tender_id"]]]
-            release["events"] = "".join(f" {event} " for event in kept)
 
 
 def _member(row: Row, batch: Batch) -> Member:

@@ -416,6 +416,11 @@ class Record:
     republished: bool = False
     sources: tuple[Source, ...] = ()
 
+    @property
+    def official_portal(self) -> str:
+        """The portal whose page is the one to look at: of several sources the most authoritative."""
+        return self.sources[0].portal if self.sources else self.tender.portal
+
     def as_dict(self) -> dict[str, Any]:
         """The tender and its times; ``sources`` stands in it only where there are several."""
         return {

@@ -18,7 +18,7 @@ from aggregator.changes import rewind
 from aggregator.conditions import order, select_releases, select_tenders
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.filters import Filter
-from aggregator.linking import CHUNK, chunks, compile_rows
+from aggregator.linking import compile_rows
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
 from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
 from aggregator.saving import (
@@ -32,6 +32,7 @@ from aggregator.saving import (
     write_listing,
     write_members,
 )
+from aggregator.statements import CHUNK, chunks
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
 DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
@@ -292,13 +293,15 @@ class Repository:
         zone: ZoneInfo,
         events: frozenset[Event] = frozenset(),
         limit: int = 100,
+        *,
+        only: Collection[str] | None = None,
     ) -> list[tuple[Release, Record]]:
         """The newest releases of the tenders that ``wanted`` asks for, newest first.
 
         With ``events`` only those that tell one of them. Each comes with the tender as that release left it; the
         record's times are the release's.
         """
-        found = select_releases([*_RELEASE, *_RECORD], wanted, events, now, zone).limit(limit)
+        found = select_releases([*_RELEASE, *_RECORD], wanted, events, now, zone, only=only).limit(limit)
         with reading(self._engine) as connection:
             rows = connection.execute(found).mappings().all()
             later = _find_later(connection, rows)

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aggregator.bookkeeping import Batch, Identity, Row, Weighed
-from aggregator.database import listed, listings, releases, tender_text, tenders
-from aggregator.linking import chunks, find_links, write_links
+from aggregator.database import listed, listings, releases, tenders
+from aggregator.linking import find_links, write_links
 from aggregator.models import Kind, Status
+from aggregator.statements import chunks, update_tenders, write_texts
 
 Place = tuple[str, Kind, int]  # which listing: portal, kind, year
 
@@ -53,17 +54,11 @@ def write_batch(connection: Connection, batch: Batch) -> None:
     texts = [{"rowid": batch.rows[identity]["position"], "text": text} for identity, text in batch.texts.items()]
     if new:
         connection.execute(sa.insert(tenders), new)
-    if rewritten:
-        _update(connection, rewritten, [name for name in rewritten[0] if name != "id"])
-    if touched:
-        _update(connection, touched, _TOUCHED)
+    update_tenders(connection, rewritten)
+    update_tenders(connection, touched, _TOUCHED)
     if batch.releases:
         connection.execute(sa.insert(releases), batch.releases)
-    if batch.stale_positions:
-        old = tender_text.c.rowid == sa.bindparam("old")
-        connection.execute(sa.delete(tender_text).where(old), [{"old": each} for each in batch.stale_positions])
-    if texts:
-        connection.execute(sa.insert(tender_text), texts)
+    write_texts(connection, batch.stale_positions, texts)
     write_links(connection, links)
 
 
@@ -141,11 +136,3 @@ def _next_time(connection: Connection, now: datetime) -> datetime:
     of_this_run = sa.and_(releases.c.time >= now, releases.c.time < now + _LONGEST_RUN)
     last = connection.execute(sa.select(sa.func.max(releases.c.time)).where(of_this_run)).scalar_one()
     return now if last is None else last + timedelta(microseconds=1)
-
-
-def _update(connection: Connection, rows: list[Row], names: Iterable[str]) -> None:
-    statement = sa.update(tenders).where(tenders.c.id == sa.bindparam("number"))
-    connection.execute(
-        statement.values({name: sa.bindparam(name + "_") for name in names}),
-        [{"number": row["id"], **{name + "_": row[name] for name in names}} for row in rows],
-    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from aggregator.config import Config, Portal
+from aggregator.config import Config
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event, Kind, Record, Release
 from aggregator.repository import Repository
@@ -16,7 +16,6 @@ from aggregator.sanctions import Blacklist
 from feeds.definitions import FEED_LIMIT, OPEN, Feed
 from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
 
-NOWHERE = ""  # no portal has this id
 PASSED = Moment("+0d")
 
 
@@ -59,7 +58,7 @@ class Contents:
 
     def find_releases(self, wanted: Filter, events: frozenset[Event], limit: int) -> list[tuple[Release, Record]]:
         """The newest releases that tell one of ``events`` (all of them, if none is named)."""
-        return self._repository.find_releases(self._narrow(wanted), self._now, self._zone, events, limit)
+        return self._repository.find_releases(wanted, self._now, self._zone, events, limit, only=self._portals)
 
     def count(self, feed: Feed) -> int | None:
         """How many packages that can still be bid for it is about; None for a feed about something else.
@@ -107,18 +106,13 @@ class Contents:
     def _count(self, wanted: Filter) -> int:
         return self._repository.count(wanted, self._now, self._zone, only=self._portals)
 
-    def _narrow(self, wanted: Filter) -> Filter:
-        """Without the releases of a portal that was taken out of the configuration."""
-        named = {portal.casefold() for portal in wanted.portal} or set(self._portals)
-        return replace(wanted, portal=tuple(sorted(named & set(self._portals))) or (NOWHERE,))
-
     def _word_tenders(self, wanted: Filter) -> list[Entry]:
         return [self._word_tender(record) for record in self._find_tenders(wanted)]
 
     def _word_tender(self, record: Record) -> Entry:
         key = (*record.tender.identity, None)
         if key not in self._worded:
-            portal = self._portals[_find_teller(record, self._portals)]
+            portal = self._portals[record.official_portal]
             self._worded[key] = tender_entry(record, portal, self._publisher, self._around)
         return self._worded[key]
 
@@ -133,8 +127,3 @@ class Contents:
     def _find_missing_since(self, returned: Release) -> datetime | None:
         history = self._repository.find_history(returned.portal, returned.kind, returned.key)
         return max((r.time for r in history if r.time < returned.time and Event.WITHDRAWN in r.events), default=None)
-
-
-def _find_teller(record: Record, portals: Mapping[str, Portal]) -> str:
-    """The portal whose page an entry leads to: of several sources the first that is still configured."""
-    return next((source.portal for source in record.sources if source.portal in portals), record.tender.portal)

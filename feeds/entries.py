@@ -79,7 +79,7 @@ def find_url(tender: Tender, portal: Portal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What an entry tells beside its tender: the other ``portals`` by id, and who is blacklisted."""
+    """What an entry tells beside its tender: the ``portals`` of its sources by id, and who is blacklisted."""
 
     portals: Mapping[str, Portal]
     blacklist: Blacklist
@@ -252,9 +252,8 @@ def _facts(tender: Tender, wording: Wording) -> str:
     return "<dl>" + "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts) + "</dl>"
 
 
-def _source(url: str, portal: Portal, read: datetime, wording: Wording) -> str:
-    link = f'<a href="{escape(url)}">{escape(plain(portal.name))}</a>'
-    return f"<p>{wording.say('source', portal=link, time=escape(wording.short_time(read)))}</p>"
+def _link(url: str, portal: Portal) -> str:
+    return f'<a href="{escape(url)}">{escape(plain(portal.name))}</a>'
 
 
 def _sources(record: Record, url: str, portal: Portal, around: Around, wording: Wording) -> Iterator[str]:
@@ -263,21 +262,22 @@ def _sources(record: Record, url: str, portal: Portal, around: Around, wording: 
     asked = [find_attribution(portal, (first,), record.changed)]
     yield _source(url, portal, record.changed, wording)
     for source in record.sources[1:]:
-        other = around.portals.get(source.portal)
-        name = escape(plain(other.name) if other else source.portal)
-        address = web_address(source.url) or (other.url if other else "")
-        yield "<p>{}</p>".format(
-            wording.say(
-                "other_source",
-                portal=f'<a href="{escape(address)}">{name}</a>' if address else name,
-                kind=escape(wording.name(source.kind)),
-                key=escape(source.key),
-                time=escape(wording.short_time(source.changed)),
-            )
+        other = around.portals[source.portal]
+        told = wording.say(
+            "other_source",
+            portal=_link(web_address(source.url) or other.url, other),
+            kind=escape(wording.name(source.kind)),
+            key=escape(source.key),
+            time=escape(wording.short_time(source.changed)),
         )
-        if other:
-            asked.append(find_attribution(other, (source.kind,), source.changed))
+        yield f"<p>{told}</p>"
+        asked.append(find_attribution(other, (source.kind,), source.changed))
     yield from (f"<p>{markup}</p>" for markup in dict.fromkeys(each.markup for each in asked if each))
+
+
+def _source(url: str, portal: Portal, read: datetime, wording: Wording) -> str:
+    told = wording.say("source", portal=_link(url, portal), time=escape(wording.short_time(read)))
+    return f"<p>{told}</p>"
 
 
 def _find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> tuple[list[str], list[dict[str, Any]]]:

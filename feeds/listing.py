@@ -133,8 +133,7 @@ def _cut(sections: Iterable[Section]) -> list[list[Section]]:
 
 def make_row(record: Record, portals: Mapping[str, Portal], language: Language, note: str) -> Row:
     """``note`` tells the last change. The portal is named where there are several."""
-    tender = record.tender
-    portal = portals[next((source.portal for source in record.sources if source.portal in portals), tender.portal)]
+    tender, portal = record.tender, portals[record.official_portal]
     wording = Wording(language, portal.zone)
     money = tender.value or tender.budget
     closes = _closes(record)

@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from aggregator.files import sync_folder
+
 LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
 JOURNAL = ".warta.journal"
@@ -157,7 +159,7 @@ class Tree:
             twin.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
         for folder in self._touched_folders:
-            _sync_folder(folder)
+            sync_folder(folder)
         if self._after != self._before or not (self.root / MANIFEST).exists():
             manifest = {name: asdict(part) for name, part in self._after.items()}
             body = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
@@ -226,12 +228,3 @@ def _stamp(target: Path) -> Stamp:
             continue
         stamp += (status.st_size, status.st_mtime_ns)
     return stamp
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes renames in ``folder`` last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

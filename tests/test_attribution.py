@@ -27,7 +27,6 @@ SOURCES = (
     Source(portal="malangkota", kind=Kind.TENDER, key=TENDER.key, url=TENDER.url, changed=READ, fields=("title",)),
     Source(portal="satudata", kind=Kind.TENDER, key=TENDER.key, url="javascript:alert(1)", changed=READ),
     Source(portal="rup", kind=Kind.PLAN, key="61521911", url="https://sirup.example.go.id/?a=1&b=2", changed=READ),
-    Source(portal="gone", kind=Kind.PLAN, key="7", url="", changed=READ),
 )
 SANCTION = Sanction(
     supplier="PT Contoh Karya",
@@ -81,10 +80,9 @@ def test_an_entry_names_every_source_with_its_link() -> None:
     assert f'<a href="{TENDER.url}">LPSE Kota Malang</a>' in entry.content
     assert '<a href="https://isb.example.go.id/api/satudata">Satu Data ‹Malang›</a>' in entry.content
     assert '<a href="https://sirup.example.go.id/?a=1&amp;b=2">SiRUP</a> (RUP 61521911)' in entry.content
-    assert "oleh gone (RUP 7)" in entry.content
     assert "javascript" not in entry.content
     assert entry.content.count("Layanan ini menggunakan API Satu Data eProc") == 1
-    assert [source["portal"] for source in entry.structured["sources"]] == ["malangkota", "satudata", "rup", "gone"]
+    assert [source["portal"] for source in entry.structured["sources"]] == ["malangkota", "satudata", "rup"]
     assert entry.structured["sources"][0]["fields"] == ["title"]
 
 

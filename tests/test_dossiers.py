@@ -23,6 +23,7 @@ from aggregator.repository import Repository
 from tests.feed_samples import READ, TENDER, WIB
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 CODE = "61521911"
 WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
 # The same package as its portal, a national service and the plan tell it.
@@ -218,6 +219,22 @@ def test_one_that_withdrew_is_believed_after_one_that_still_announces(repository
     keep(repository, replace(SPSE, portal="nasional"), READ + HOUR)
     (record,) = shown(repository, status="active")
     assert (record.tender.portal, record.sources[0].portal) == ("malangkota", "nasional")
+
+
+def test_a_date_that_another_source_tells_is_the_one_found_and_ordered_by(repository: Repository) -> None:
+    keep(repository, replace(OPEN_DATA, published=None))
+    keep(repository, replace(TENDER, portal="batukota", key="10055555000", published=READ - 5 * DAY), READ + HOUR)
+    keep(repository, replace(SPSE, published=READ - 9 * DAY), READ + HOUR)
+    day = (READ - 9 * DAY).astimezone(WIB).date().isoformat()
+    assert [r.tender.portal for r in shown(repository, published_from=day, published_to=day)] == ["satudata"]
+    assert [r.tender.portal for r in shown(repository)] == ["batukota", "satudata"]
+    assert [r.tender.portal for r in shown(repository, q="drainase")] == ["batukota", "satudata"]
+
+
+def test_who_was_seen_first_leads_whichever_is_saved_first(repository: Repository) -> None:
+    keep(repository, SPSE, READ + 24 * HOUR)
+    keep(repository, OPEN_DATA, READ)  # as when runs are replayed, portal by portal
+    assert [record.tender.portal for record in shown(repository)] == ["satudata"]
 
 
 def test_who_led_before_says_only_its_own_again(repository: Repository) -> None:

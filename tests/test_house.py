@@ -16,7 +16,7 @@ PYTHON = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
 
 # spiders → aggregator ← feeds; the stand-ins of demo/ know nothing of how they are read.
 MAY_IMPORT = {"spiders": {"aggregator"}, "aggregator": set[str](), "feeds": {"aggregator"}, "demo": set[str]()}
-SQL_STANDS_IN = {"repository", "saving", "linking", "conditions", "database"}
+SQL_STANDS_IN = {"repository", "saving", "linking", "statements", "conditions", "database"}
 SQL = {"sqlalchemy", "alembic", "sqlite3", "psycopg"}
 
 
