@@ -123,7 +123,7 @@ class Tree:
             self.published.unchanged += 1
             return
         self.published.written += 1
-        with (self.root / JOURNAL).open("a", encoding="ascii") as journal:
+        with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
             journal.write(path + "\n")
         target.parent.mkdir(parents=True, exist_ok=True)
         if same:
@@ -140,7 +140,7 @@ class Tree:
 
     def _replace(self, target: Path, body: bytes, mtime: int | None = None) -> None:
         temporary = _temporary(target)
-        with temporary.open("wb") as file:
+        with _naming(target), temporary.open("wb") as file:
             file.write(body)
             file.flush()
             if mtime is not None:
@@ -167,6 +167,15 @@ class Tree:
         else:
             os.utime(self.root / MANIFEST)
         (self.root / JOURNAL).unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An error of writing or syncing names no file by itself."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{path} cannot be written: {error.strerror}") from error
 
 
 def _load_manifest(path: Path) -> dict[str, Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -223,3 +224,12 @@ def test_two_publishes_at_once_follow_each_other(tmp_path: Path) -> None:
     thread.join()
     assert order == ["first", "second"]
     assert set(files(tmp_path)) == {"b.rss", "b.rss.gz"}
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"feeds/a\.rss.* cannot be written: No space left on device"):
+        save(tmp_path, {"feeds/a.rss": b"x" * 10})
