@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,8 @@ from scrapy.http import Response
 
 from aggregator.config import Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Money, Problem, Reading, Sanction, Status, Tender
-from spiders.news import NewsOptions, check_time, find_stale
+from spiders.contract import ListContract, ListOptions
+from spiders.news import check_time
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text, fingerprint
@@ -136,14 +137,14 @@ class BlacklistSpider(PortalSpider):
 
     @classmethod
     def check_options(cls, portal: Portal) -> None:
-        parse_options(NewsOptions, portal)
+        parse_options(ListOptions, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = parse_options(NewsOptions, self.portal)
-        check = ListCheck()
+        options = parse_options(ListOptions, self.portal)
+        check = ListContract(one="entry")
         try:
             async for page in self._pages():
-                kept = list(check.accept(page))
+                kept = list(accept_page(check, page))
                 for entry in kept:
                     row = find_row(entry, self.task.now)
                     known = self.task.known.get((Kind.NOTICE, entry.key))
@@ -156,11 +157,9 @@ class BlacklistSpider(PortalSpider):
                 check.ended = self.task.limit is None
         except (Unavailable, ShapeError) as error:
             self.give_up("listing", "the list", error)
-        problems = check.problems()
-        stale = find_stale(check.newest, options.stale_after, self.task.now)
-        for problem in (*problems, *([stale] if stale else [])):
+        for problem in check.find_problems(options.stale_after, self.task.now):
             self.tally.report(problem)
-        if check.ended and not problems:
+        if check.is_kept:
             yield Listing(kind=Kind.NOTICE, year=ONE_LIST, complete=True)
 
     async def _pages(self) -> AsyncIterator[Page]:
@@ -193,45 +192,14 @@ class BlacklistSpider(PortalSpider):
         return Reading(tender=make_tender(self.portal.id, entry, self.task.now), row=row)
 
 
-@dataclass(slots=True)
-class ListCheck:
-    """Asserts the list's contract: each id once, no page twice, and as many entries as announced."""
-
-    ended: bool = False  # read to its end
-    deaf: bool = False  # the source answers the same page to every question: no use in reading on
-    newest: datetime | None = None
-    _keys: set[str] = field(default_factory=set)
-    _received: int = 0
-    _total: int = 0
-    _problems: dict[str, Problem] = field(default_factory=dict)
-
-    def accept(self, page: Page) -> Iterator[Entry]:
-        """The entries that may be kept: each id once."""
-        self._received += page.size
-        self._total = page.total
-        for error in page.broken:
-            self._tell(Problem("shape", f"entry left out: {error}", error.sample))
-        if page.entries and not {entry.key for entry in page.entries} - self._keys:
-            self.deaf = True
-            self._tell(Problem("listing", f"entry {self._received - page.size + 1} on: an earlier page again"))
-        for entry in page.entries:
-            if entry.key in self._keys:
-                self._tell(Problem("duplicate_key", "an id stands twice", entry.key))
-                continue
-            self._keys.add(entry.key)
-            if entry.published and (self.newest is None or entry.published > self.newest):
-                self.newest = entry.published
+def accept_page(check: ListContract, page: Page) -> Iterator[Entry]:
+    """The entries of one more page that may be kept: each id once."""
+    check.note_page(page.size, page.total, page.broken)
+    check.note_repeat({entry.key for entry in page.entries}, page.size)
+    for entry in page.entries:
+        if check.take(entry.key):
+            check.note_newest(entry.published)
             yield entry
-
-    def problems(self) -> list[Problem]:
-        if self.ended and self._received < self._total:
-            self._tell(Problem("short", f"{self._received} entries of {self._total} announced"))
-        if self.ended and self._received > self._total:
-            self._tell(Problem("shape", f"{self._received} entries, more than the {self._total} announced"))
-        return list(self._problems.values())
-
-    def _tell(self, problem: Problem) -> None:
-        self._problems.setdefault(str(problem) if problem.code == "shape" else problem.code, problem)
 
 
 # Reading, pure ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -30,6 +30,7 @@ from aggregator.runs import HostBusy, HostLease, Tally
 from spiders.portal import PortalSpider
 
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
+WATCHED_EVERY = 0.2  # seconds
 HOSTS_AT_ONCE = 60  # hosts crawled side by side; one process has enough to do with these
 
 # The runner's settings override those of the crawlers it is given: so it gets what finds the families, and no more.
@@ -163,10 +164,10 @@ class _Crawl:
     now: datetime
     on_progress: Callable[[Portal, Tally], None] | None
     stopped: bool = False
-    crawlers: set[Crawler] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+        self._stops: list[asyncio.Future[None]] = []  # a task lives as long as somebody holds it
         self._runner = AsyncCrawlerRunner(_LOADER_SETTINGS)
 
     def _time(self) -> datetime:
@@ -210,9 +211,7 @@ class _Crawl:
         family.check_options(portal)
 
     def stop(self) -> None:
-        self.stopped = True
-        for crawler in self.crawlers:
-            crawler.stop()
+        self.stopped = True  # see _watch
 
     async def _crawl_host(self, places: asyncio.Semaphore, portals: Sequence[Portal]) -> list[Run]:
         """All portals of one host, one after another, while this process holds the host."""
@@ -257,16 +256,32 @@ class _Crawl:
         """The spider's run; the number of requests it sent and Scrapy's finish reason."""
         if self.on_progress:
             tally.on_change = partial(self.on_progress, portal, tally)
-        self.crawlers.add(crawler)
+        crawling = asyncio.ensure_future(self._runner.crawl(crawler))
         try:
-            await self._runner.crawl(crawler)
+            while not (await asyncio.wait({crawling}, timeout=WATCHED_EVERY))[0]:
+                self._watch(crawler)
+            await crawling
         except Exception as error:
             logger.exception("%s: the run broke off", portal.id)
             tally.report(Problem("errors", f"the run broke off: {type(error).__name__}: {error}"))
-        finally:
-            self.crawlers.discard(crawler)
         stats = crawler.stats.get_stats() if crawler.stats else {}
         return stats.get("downloader/request_count", 0), stats.get("finish_reason", "broke off")
+
+    def _watch(self, crawler: Crawler) -> None:
+        """Brings a run that must end to its end.
+
+        Scrapy passes over a stop that comes while the spider is opened. It closes once all items are taken in, but
+        looks for that when closing begins and after responses to callbacks, of which there are none here: if an item
+        is under way just then, it would wait for ever.
+        """
+        engine = crawler.engine
+        if engine is None:
+            return
+        if self.stopped and engine.running:
+            self._stops.append(asyncio.ensure_future(engine.stop_async()))
+        slot = engine.scraper.slot
+        if slot and slot.closing and not slot.closing.called and slot.is_idle() and engine.spider:
+            slot.closing.callback(engine.spider)
 
     def _refuse(self, portal: Portal, problem: Problem) -> Run:
         """A run that never began. Of a busy host it is not kept: the run that holds the host tells how it went."""
@@ -290,7 +305,7 @@ class _Signals:
 
     def _caught(self) -> None:
         self._release()
-        logger.warning("stopping: pages under way are finished; once more to stop at once")
+        logger.warning("stopping: what was read is kept; once more to stop at once")
         self._stop()
 
     def _release(self) -> None:

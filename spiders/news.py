@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
 import nh3
 from bs4 import BeautifulSoup
-from pydantic import BaseModel, ConfigDict
 
-from aggregator.config import Duration, Portal
-from aggregator.models import Kind, Known, Problem, Reading, Status, Tender
+from aggregator.config import Portal
+from aggregator.models import Kind, Known, Reading, Status, Tender
 from spiders.reading import ShapeError, clean_text
 
 LONGEST_TITLE = 300  # characters
@@ -34,14 +33,6 @@ _DROPPED = frozenset({
 _INLINE_FILE = re.compile(r"\bdata:[\w/+;=,.%-]{200,}")
 _URL_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 _NOT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0<>\"\\^`{|}]")
-
-
-class NewsOptions(BaseModel):
-    """``stale_after``: how old the newest item may be before a run says that the source has gone quiet."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    stale_after: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +76,6 @@ def find_changed(items: Iterable[NewsItem], known: Mapping[tuple[Kind, str], Kno
         kept = known.get((Kind.NEWS, item.key))
         if kept is None or kept.row != item.fingerprint:
             yield item
-
-
-def find_stale(newest: datetime | None, stale_after: timedelta | None, now: datetime) -> Problem | None:
-    """The problem that the newest item is too old; None while it is not, or where nothing is said of that."""
-    if newest is None or stale_after is None or now - newest <= stale_after:
-        return None
-    return Problem("stale", f"the newest item is older than {stale_after.total_seconds() / 86400:g} days", f"{newest}")
 
 
 def clean_title(markup: str) -> str:

@@ -35,6 +35,7 @@ from scrapy.http import Request, Response
 
 from aggregator.config import ConfigError, Portal, load_config
 from aggregator.models import Kind, Listing, Problem, Reading, Sweep, Visit
+from spiders.own_host import LedAway
 from spiders.reading import Refusal, ShapeError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class PortalSpider(scrapy.Spider):
     """One run over one portal. ``scrapy crawl FAMILY -a portal=ID [-a sweep=open] [-a kinds=…] [-a years=…]``."""
 
     kinds: tuple[Kind, ...] = ()  # those that the family can read
-    allowed_domains: list[str]
+    allowed_domains: list[str]  # the only hosts that are asked, see own_host.py
     portal: Portal
     task: Visit
     tally: Tally
@@ -238,8 +239,10 @@ class PortalSpider(scrapy.Spider):
             raise RuntimeError("fetch outside of a crawl")
         try:
             return await engine.download_async(request)
+        except LedAway as error:
+            raise Unavailable(str(error)) from error
         except IgnoreRequest as error:
-            raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or off the portal's host
+            raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or too many
         except _DOWNLOAD_ERRORS as error:
             raise Unavailable(f"{type(error).__name__} {error}".strip()[:160]) from error
 

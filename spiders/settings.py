@@ -28,6 +28,11 @@ RETRY_TIMES = 2
 RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # without 429 and 503: spiders/portal.py obeys Retry-After
 METAREFRESH_ENABLED = False  # no source uses it, and it may lead anywhere
 REDIRECT_MAX_TIMES = 3
+DOWNLOADER_MIDDLEWARES = {
+    # It lets subdomains pass, and requests that are not to be filtered, as all of ours, with what they redirect to.
+    "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
+    "spiders.own_host.OwnHostMiddleware": 50,  # in its place, before robots.txt of another host is asked for
+}
 
 ITEM_PIPELINES = {"aggregator.pipeline.RepositoryPipeline": 300}
 FEED_EXPORTERS = {"jsonl": "aggregator.export.ReadingExporter"}  # -O out.jsonl writes what export writes

@@ -16,14 +16,13 @@ from lxml import etree
 
 from aggregator.config import Portal
 from aggregator.models import Kind, Listing, Problem, Reading
+from spiders.contract import ListOptions, find_stale
 from spiders.news import (
     NewsItem,
-    NewsOptions,
     check_time,
     clean_body,
     clean_title,
     find_changed,
-    find_stale,
     make_key,
     web_address,
 )
@@ -46,10 +45,10 @@ class SyndicationSpider(PortalSpider):
 
     @classmethod
     def check_options(cls, portal: Portal) -> None:
-        parse_options(NewsOptions, portal)
+        parse_options(ListOptions, portal)
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
-        options = parse_options(NewsOptions, self.portal)
+        options = parse_options(ListOptions, self.portal)
         response = await self.fetch(self.portal.url)
         feed = parse_feed(response.body, self.portal.url, self.portal.zone)
         items = feed.items[: self.task.limit]

@@ -13,14 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aggregator.config import Duration, Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Sweep, Visit
+from spiders.contract import ListOptions, find_stale
 from spiders.news import (
     NewsItem,
-    NewsOptions,
     check_time,
     clean_body,
     clean_title,
     find_changed,
-    find_stale,
     web_address,
 )
 from spiders.options import parse_options
@@ -31,7 +30,7 @@ PER_PAGE = 100  # the most that WordPress gives; more is answered 400
 FIELDS = "id,date,date_gmt,link,title,content,excerpt,categories"
 
 
-class WordpressOptions(NewsOptions):
+class WordpressOptions(ListOptions):
     """``type`` is the REST name of the post type, ``categories`` are category ids, ``since`` the oldest day read.
 
     ``recent``: how far an open sweep looks back.

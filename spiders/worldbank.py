@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from bs4 import BeautifulSoup
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from aggregator.config import Duration, Portal
+from aggregator.config import Portal
 from aggregator.models import Category, Kind, Listing, Method, Problem, Reading, Status, Sweep, Tender
+from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text, parse_time
@@ -82,13 +83,10 @@ _CONTACT = "contact_"  # people's names, addresses and telephones: never kept
 _BLOCKS = ("address", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "p", "td", "th", "tr")
 
 
-class Options(BaseModel):
+class Options(ListOptions):
     """``country`` as the source spells it; ``stale_after``: the longest that no new notice is believed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     country: str = Field(default="Indonesia", min_length=1)
-    stale_after: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +130,7 @@ class WorldBankSpider(PortalSpider):
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(Options, self.portal)
-        check = ListCheck(options.country)
+        check = ListCheck(country=options.country)
         try:
             async for page in self._pages(options.country):
                 kept = list(check.accept(page))
@@ -148,7 +146,7 @@ class WorldBankSpider(PortalSpider):
         except (Unavailable, ShapeError) as error:
             self.give_up("listing", f"notices of {options.country}", error)
             check.failed = True
-        for problem in check.problems(self.task.now, options):
+        for problem in check.find_problems(options.stale_after, self.task.now):
             self.tally.report(problem)
         if check.is_complete:
             for year in sorted(check.years):
@@ -199,74 +197,36 @@ class WorldBankSpider(PortalSpider):
         return Reading(tender=tender, row=notice.fingerprint)
 
 
-@dataclass(slots=True)
-class ListCheck:
-    """Asserts the search's contract: rows of the country asked for, keys once, newest first, the total reached."""
+@dataclass(slots=True, kw_only=True)
+class ListCheck(ListContract):
+    """Asserts the search's contract: rows of the country asked for, besides what every list is held to."""
 
     country: str
-    ended: bool = False  # read to its end
     failed: bool = False
-    deaf: bool = False  # the source does not listen to what it is asked for: no use in reading on
     years: set[int] = field(default_factory=set)
-    _keys: set[str] = field(default_factory=set)
-    _newest: datetime | None = None
-    _last: datetime | None = None
-    _received: int = 0
-    _total: int | None = None
-    _problems: dict[str, Problem] = field(default_factory=dict)
 
     def accept(self, page: Page) -> Iterator[Notice]:
         """The rows that may be kept: of the country asked for, each key once."""
-        self._received += page.size
-        self._total = page.total
-        for error in page.broken:
-            self._tell(Problem("shape", f"row left out: {error}", error.sample))
+        self.note_page(page.size, page.total, page.broken)
         foreign = [notice for notice in page.notices if notice.country != self.country]
-        fresh = {notice.key for notice in page.notices} - self._keys
         for notice in foreign:
-            self._tell(Problem("filter", f"rows not of {self.country} left out", f"{notice.key} of {notice.country}"))
+            self.tell("filter", f"rows not of {self.country} left out", f"{notice.key} of {notice.country}")
         if 2 * len(foreign) > len(page.notices):
             self.deaf = True
-            self._tell(Problem("listing", f"the filter project_ctry_name={self.country} is ignored"))
-        elif page.notices and not fresh and (page.total is None or self._received < page.total):
-            self.deaf = True
-            self._tell(Problem("listing", f"row {self._received - page.size} on: the rows of an earlier page again"))
-        yield from self._accept_rows(page.notices)
-
-    def _accept_rows(self, notices: Sequence[Notice]) -> Iterator[Notice]:
-        for notice in notices:
-            if notice.key in self._keys:
-                self._tell(Problem("duplicate_key", "a key stands twice", notice.key))
-                continue
-            self._keys.add(notice.key)
-            if notice.published:
-                if self._last and notice.published > self._last:
-                    self._tell(Problem("unsorted", "rows are not ordered by noticedate as asked", notice.key))
-                self._last = notice.published
-            if notice.country == self.country:
-                if notice.published:
-                    self._newest = max(notice.published, self._newest or notice.published)
-                    self.years.add(notice.published.year)
-                yield notice
-
-    def problems(self, now: datetime, options: Options) -> list[Problem]:
-        if self.ended:
-            if self._total is None and self._received:
-                self._tell(Problem("shape", "no total announced"))
-            elif self._total is not None and self._received < self._total:
-                self._tell(Problem("short", f"{self._received} rows of {self._total} announced"))
-            elif self._total is not None and self._received > self._total:
-                self._tell(Problem("shape", f"{self._received} rows, more than the {self._total} announced"))
-        if options.stale_after and self._newest and now - self._newest > options.stale_after:
-            self._tell(Problem("stale", f"the newest notice is of {self._newest:%Y-%m-%d}"))
-        return list(self._problems.values())
+            self.tell("listing", f"the filter project_ctry_name={self.country} is ignored")
+        elif page.total is None or self.received < page.total:
+            self.note_repeat({notice.key for notice in page.notices}, page.size)
+        for notice in page.notices:
+            if self.take(notice.key):
+                self.note_order(notice.published, notice.key)
+                if notice.country == self.country:
+                    self.note_newest(notice.published)
+                    self.years |= {notice.published.year} if notice.published else set()
+                    yield notice
 
     @property
     def is_complete(self) -> bool:
-        return self.ended and not self.failed and not self._problems.keys() - {"stale"}
-
-    def _tell(self, problem: Problem) -> None:
-        self._problems.setdefault(problem.code if problem.code != "shape" else str(problem), problem)
+        return self.is_kept and not self.failed
 
 
 # Reading, pure ---------------------------------------------------------------------------------------

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from aggregator.config import DATABASE_URL, Config, load_config, parse_config
+from aggregator.config import DATABASE_URL, Config, load_config
 from aggregator.database import open_database
 from aggregator.repository import Repository
-from demo.server import serve
 from demo.spse import Portal as StandIn
 from demo.world import World
-from tests.road import NOW, Road
+from tests.road import HEAD, NOW, Road
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,24 +27,15 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-CONFIG = """\
-[publisher]
-name = "BLP Kota Malang"
-url = "https://blp.example.go.id/umpan/"
-authority = "blp.example.go.id"
-since = "2026-01-01"
-place = "Kota Malang"
-
-[crawl]
-delay = 0.0
-
+SPSE = """\
 [[portal]]
 id = "malangkota"
 family = "spse"
 name = "LPSE Kota Malang"
-url = "https://spse.example.go.id/malangkota"
+url = "{url}"
 kinds = ["tender", "non_tender", "recorded", "self_managed", "emergency"]
 """
+CONFIG = HEAD + SPSE.replace("{url}", "https://spse.example.go.id/malangkota")
 
 
 @pytest.fixture
@@ -85,11 +75,7 @@ def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
         def make(**world: Any) -> Road:
             sizes = {"tenders": 12, "non_tenders": 12, "recorded": 6, "self_managed": 4, "emergencies": 2} | world
-            made = World(NOW, **sizes)
-            server = servers.enter_context(serve([StandIn(made)], 0, crawl_delay=None))
-            text = CONFIG.replace("https://spse.example.go.id/malangkota", f"{server.url}/malangkota")
-            config = parse_config(text, tmp_path / "warta.toml")
-            return Road(made, server, config, Repository(open_database(config.database_url)))
+            return servers.enter_context(Road.open(StandIn(World(NOW, **sizes)), SPSE, tmp_path))
 
         yield make
 

@@ -9,73 +9,75 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aggregator.config import Config, parse_config
-from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Event, Record, Run, Sweep
-from aggregator.repository import Repository
-from demo.messages import StandIn
+from aggregator.models import Event, Record, Run, Sweep, Verdict
 from demo.newsroom import Newsroom
-from demo.server import Server, serve
-from spiders.crawl import Order, crawl
-from tests.road import NOW, WIB
+from demo.syndication import Feeds
+from demo.wordpress import Site
+from tests.road import NOW, SourceRoad
 
-CONFIG = """\
-[publisher]
-name = "BLP Kota Malang"
-url = "https://blp.example.go.id/umpan/"
-authority = "blp.example.go.id"
-since = "2026-01-01"
-
-[crawl]
-delay = 0.0
-
+TABLE = """\
 [[portal]]
 id = "blp"
-family = "{family}"
+family = "FAMILY"
 name = "Berita BLP"
-url = "{url}"
+url = "{url}PATH"
 kinds = ["news"]
-options = {{ {options} }}
+options = { OPTIONS }
 """
 
 
+# Faults of the line, which are told alike of whatever comes over it.
+BAD_LINES = [
+    ("error", Verdict.FAILED, "listing: blp: 500"),
+    ("truncated", Verdict.FAILED, "listing: blp: "),
+    ("challenge", Verdict.BLOCKED, "blocked: "),
+]
+
+
 @dataclass
-class NewsRoad:
-    """A newsroom, the server that tells of it, the configuration that reads that, and the database."""
+class NewsRoad(SourceRoad[Site | Feeds]):
+    """A road to what tells of a newsroom; the newsroom's clock is the road's."""
 
-    newsroom: Newsroom
-    server: Server
-    config: Config
-    repository: Repository
+    @property
+    def newsroom(self) -> Newsroom:
+        return self.source.newsroom
 
-    def crawl(self, sweep: Sweep = Sweep.FULL, **order: Any) -> Run:
-        """One run, twenty minutes after the one before."""
-        self.newsroom.now += timedelta(minutes=20)
-        self.server.stats.reset()
-        now = self.newsroom.now
-        (run,) = crawl(self.config, self.config.portal, self.repository, Order(sweep=sweep, **order), now=now)
-        return run
-
-    def records(self) -> dict[str, Record]:
-        return {r.tender.key: r for r in self.repository.find(Filter(), self.newsroom.now, WIB)}
+    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 20, **order: Any) -> Run:
+        self.newsroom.now += timedelta(minutes=minutes)
+        self.now = self.newsroom.now
+        return super().crawl(sweep, 0, **order)
 
     def content(self) -> dict[str, Record]:
         """The records without what each visit moves."""
         return {key: replace(record, last_seen=NOW) for key, record in self.records().items()}
 
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        """Key and events of every release, oldest first."""
-        found = self.repository.find_releases(Filter(), self.newsroom.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
+    def crawl_news(self) -> tuple[str, str, list[tuple[str, tuple[Event, ...]]]]:
+        """An article comes and another is edited: an open sweep finds both. Their numbers, and what is told of them."""
+        count = len(self.events())
+        added = self.newsroom.publish().id
+        self.newsroom.edit(added - 3, "Diralat.")
+        run = self.crawl(Sweep.OPEN)
+        assert (run.verdict, run.new, run.changed) == (Verdict.OK, 1, 1)
+        return str(added), str(added - 3), self.events(count)
+
+    def assert_bad_days(self, fault: str, match: str, verdict: Verdict, reason: str) -> None:
+        """Runs under ``fault``, after a good one, are told and move nothing; the next finds all as it was."""
+        self.crawl()
+        before = self.content()
+        self.server.faults.add(fault, match=match)
+        for _ in range(3):
+            run = self.crawl()
+            assert run.verdict is verdict
+            assert not reason or any(told.startswith(reason) for told in run.reasons), run.reasons
+            assert (run.new, run.changed, run.withdrawn) == (0, 0, 0)
+        assert self.content() == before
+        self.server.faults.clear()
+        assert (self.crawl().verdict, self.content()) == (Verdict.OK, before)
 
 
 @contextmanager
-def open_road(
-    folder: Path, family: str, stand_in: StandIn, newsroom: Newsroom, path: str = "", options: str = ""
-) -> Iterator[NewsRoad]:
-    """A road to ``stand_in``, whose portal's url is its prefix and ``path``; its server ends with the block."""
-    with serve([stand_in]) as server:
-        text = CONFIG.format(family=family, url=f"{server.url}{stand_in.prefix}{path}", options=options)
-        config = parse_config(text, folder / "warta.toml")
-        yield NewsRoad(newsroom, server, config, Repository(open_database(config.database_url)))
+def open_road(folder: Path, family: str, source: Site | Feeds, path: str = "", options: str = "") -> Iterator[NewsRoad]:
+    """A road to ``source``, whose portal's url is its prefix and ``path``; its server ends with the block."""
+    table = TABLE.replace("FAMILY", family).replace("PATH", path).replace("OPTIONS", options)
+    with NewsRoad.open(source, table, folder) as road:
+        yield road

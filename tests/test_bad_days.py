@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 
 from aggregator.models import Verdict
-from tests.road import Road
+from tests.road import HEAD, Road
 
 ROOT = Path(__file__).parents[1]
 
 
 def start_crawl(road: Road, *arguments: str) -> subprocess.Popen[str]:
     """`warta crawl` in a process of its own, over the road's portal and years."""
-    lines = ROOT.joinpath("tests", "conftest.py").read_text(encoding="utf-8").split('CONFIG = """\\\n')[1]
-    text = lines.split('"""')[0].replace("https://spse.example.go.id", road.server.url)
+    text = HEAD + road.table.replace("{url}", road.config.portal[0].url)
     config = road.config.folder / "warta.toml"
     config.write_text(text + "years = [2025, 2026, 2027]\n", encoding="utf-8")
     return subprocess.Popen(

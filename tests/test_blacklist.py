@@ -10,22 +10,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from aggregator.archive import Archive
-from aggregator.config import Config, ConfigError, parse_config
+from aggregator.config import Config, ConfigError
 from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Record, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep, Verdict
 from aggregator.repository import Repository
 from aggregator.sanctions import Blacklist as Sanctioned
 from demo.blacklist import Blacklist, parse_fields
-from demo.server import Server, serve
 from feeds.publish import publish
 from spiders.blacklist import (
     PER_PAGE,
@@ -38,13 +35,11 @@ from spiders.blacklist import (
     parse_page,
     render_question,
 )
-from spiders.crawl import Order, crawl
 from spiders.reading import ShapeError
 from spiders.replay import replay
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value, tell_odd, write_values
+from tests.road import NOW, WIB, SourceRoad
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
-WIB = ZoneInfo("Asia/Jakarta")
 FORMATS = ("rss", "atom", "json", "html")
 FIXTURES = Path(__file__).parent / "fixtures" / "blacklist"
 
@@ -57,18 +52,16 @@ def read_page(path: Path) -> dict[str, Any]:
         "total": page.total,
         "size": page.size,
         "tenders": [make_tender("daftar-hitam", entry, NOW).as_dict() for entry in page.entries],
-        "unknown": {entry.key: list(entry.unknown) for entry in page.entries if entry.unknown},
-        "broken": [f"{error} ({error.sample})" for error in page.broken],
+        **tell_odd(page.entries, page.broken),
     }
 
 
 # Pages ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["page", "empty", "broken"])
-def test_each_page_means_its_value(name: str) -> None:
-    value = json.loads((FIXTURES / f"{name}.value.json").read_text(encoding="utf-8"))
-    assert read_page(FIXTURES / f"{name}.json") == value
+@pytest.mark.parametrize("path", find_pages("blacklist"), ids=lambda path: path.stem)
+def test_each_page_means_its_value(path: Path) -> None:
+    assert read_page(path) == read_value(path)
 
 
 def _page(blacklists: object = (), **pagination: object) -> bytes:
@@ -166,36 +159,17 @@ def test_numbers_of_taxpayers_and_addresses_are_not_asked_for() -> None:
 # Crawls ---------------------------------------------------------------------------------------------------
 
 
+TABLE = '[[portal]]\nid = "daftar-hitam"\nfamily = "blacklist"\nname = "Daftar hitam"\nurl = "{url}/"\n'
+
+
 @dataclass
-class Road:
-    """The stand-in, the configuration that reads it, and the database that keeps it."""
-
-    source: Blacklist
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
-    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 60, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.server.stats.reset()
-        order_ = Order(sweep=sweep, **order)
-        (run,) = crawl(self.config, self.config.portal, self.repository, order_, now=self.now)
-        return run
-
-    def records(self) -> dict[str, Record]:
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, WIB)}
-
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
-
+class Road(SourceRoad[Blacklist]):
     def active(self) -> list[str]:
-        return [key for key, record in self.records().items() if record.tender.status is Status.ACTIVE]
+        return [key for key, tender in self.tenders().items() if tender.status is Status.ACTIVE]
 
     @property
     def rows(self) -> int:
-        return self.server.stats.pages["rows"]
+        return self.asked("rows")
 
 
 FEEDS = """
@@ -212,18 +186,10 @@ filter = { kind = "notice" }
 """
 
 
-def make_config(url: str, folder: Path, options: str = "") -> Config:
-    head = CONFIG.split("[[portal]]")[0]
-    table = f'[[portal]]\nid = "daftar-hitam"\nfamily = "blacklist"\nname = "Daftar hitam"\nurl = "{url}"\n{options}'
-    return parse_config(head + table, folder / "warta.toml")
-
-
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    source = Blacklist(NOW, 230)
-    with serve([source]) as server:
-        config = make_config(f"{server.url}/daftarhitam/", tmp_path)
-        yield Road(source, server, config, Repository(open_database(config.database_url)))
+    with Road.open(Blacklist(NOW, 230), TABLE, tmp_path) as road:
+        yield road
 
 
 def test_a_first_crawl_reads_every_entry(road: Road) -> None:
@@ -341,10 +307,7 @@ def test_pages_smaller_than_asked_for_are_accepted(road: Road) -> None:
 
 
 def test_a_full_last_page_is_the_end(tmp_path: Path) -> None:
-    source = Blacklist(NOW, 2 * PER_PAGE)
-    with serve([source]) as server:
-        config = make_config(f"{server.url}/daftarhitam/", tmp_path)
-        road = Road(source, server, config, Repository(open_database(config.database_url)))
+    with Road.open(Blacklist(NOW, 2 * PER_PAGE), TABLE, tmp_path) as road:
         assert (road.crawl().verdict, road.rows) == (Verdict.OK, 2)
 
 
@@ -361,18 +324,18 @@ def test_there_are_no_other_kinds(road: Road) -> None:
 
 def test_a_replay_of_the_archive_changes_nothing(road: Road) -> None:
     road.crawl()
-    before = {key: record.tender for key, record in road.records().items()}
+    before = road.tenders()
     (run,) = replay(road.config, road.config.portal, road.repository, None, road.now)
     assert (run.verdict, run.new, run.changed) == (Verdict.OK, 0, 0)
     empty = Repository(open_database(f"sqlite:///{road.config.folder}/again.db"))
     (run,) = replay(road.config, road.config.portal, empty, None, road.now)
     assert run.new == len(before)
-    assert {r.tender.key: r.tender for r in empty.find(Filter(), road.now, WIB)} == before
+    assert replace(road, repository=empty).tenders() == before
 
 
 def test_tax_numbers_and_addresses_reach_neither_database_nor_feed(road: Road) -> None:
     """Though the source answers them unasked, in entries that cannot be read too; the raw archive keeps answers."""
-    road.config = make_config(road.config.portal[0].url, road.config.folder, FEEDS)
+    road.configure(FEEDS)
     road.server.faults.add("chatty")
     road.crawl()
     road.server.faults.add("odd_row")
@@ -445,9 +408,7 @@ def test_a_broken_contract_is_told_and_stores_nothing_wrong(
     road: Road, fault: str, skip: int, verdict: Verdict, reason: str
 ) -> None:
     road.server.faults.add(fault, "daftarhitam", skip=skip, seconds=3600)
-    run = road.crawl()
-    assert run.verdict is verdict
-    assert any(text.startswith(f"{reason}:") for text in run.reasons), run.reasons
+    road.assert_told(verdict, f"{reason}:")
     assert road.rows <= 4
     assert road.records().keys() <= road.source.entries.keys()
     road.server.faults.clear()
@@ -459,13 +420,7 @@ def test_a_broken_contract_is_told_and_stores_nothing_wrong(
 @pytest.mark.parametrize("fault", ["errors", "stuck", "short", "empty", "odd_row", "drifted", "html", "duplicates"])
 def test_bad_days_withdraw_nothing_and_change_nothing(road: Road, fault: str) -> None:
     road.crawl()
-    before = {key: record.tender for key, record in road.records().items()}
-    road.server.faults.add(fault)
-    for _ in range(3):
-        run = road.crawl()
-        assert run.verdict is not Verdict.OK or fault == "empty"
-        assert run.withdrawn == 0
-    assert {key: record.tender for key, record in road.records().items()} == before
+    road.assert_unmoved(fault)
 
 
 def test_fewer_pages_than_the_total_needs_are_read_on(road: Road) -> None:
@@ -484,22 +439,16 @@ def test_a_status_that_nobody_knows_accuses_nobody(road: Road) -> None:
     assert Sanctioned(road.records().values()).find("PT Contoh Ragu", road.now) is None
 
 
-def test_a_list_gone_quiet_is_told(road: Road, tmp_path: Path) -> None:
-    road.config = make_config(road.config.portal[0].url, tmp_path, '[portal.options]\nstale_after = "30d"\n')
-    assert road.crawl().verdict is Verdict.OK
-    run = road.crawl(minutes=40 * 24 * 60)
-    assert run.verdict is Verdict.PARTIAL
-    assert [reason.split(":")[0] for reason in run.reasons] == ["stale"]
+def test_a_list_gone_quiet_is_told(road: Road) -> None:
+    road.configure('[portal.options]\nstale_after = "30d"\n')
+    road.assert_stale(40)
 
 
-def test_options_that_cannot_be_are_named(road: Road, tmp_path: Path) -> None:
-    road.config = make_config(road.config.portal[0].url, tmp_path, "[portal.options]\nnpwp = true\n")
+def test_options_that_cannot_be_are_named(road: Road) -> None:
+    road.configure("[portal.options]\nnpwp = true\n")
     with pytest.raises(ConfigError, match=r"portal daftar-hitam: options\.npwp"):
         road.crawl()
 
 
 if __name__ == "__main__":
-    for fixture in FIXTURES.glob("*.json"):
-        value = fixture.with_suffix(".value.json")
-        if not fixture.name.endswith(".value.json") and not value.exists():
-            value.write_text(json.dumps(read_page(fixture), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_values(find_pages("blacklist"), read_page)

@@ -19,7 +19,18 @@ from scrapy.settings import Settings
 from scrapy.spiderloader import SpiderLoader
 
 import warta
-from aggregator.config import DATABASE_URL, Config, Crawl, Database, FeedTable, Portal, Publish, Publisher, parse_config
+from aggregator.config import (
+    DATABASE_URL,
+    Config,
+    ConfigError,
+    Crawl,
+    Database,
+    FeedTable,
+    Portal,
+    Publish,
+    Publisher,
+    parse_config,
+)
 from aggregator.filters import FILTER_HELP
 from aggregator.models import PROBLEMS, Run
 from demo import server, spse, world
@@ -164,7 +175,13 @@ def test_other_options_that_are_shown_are_options_of_the_family(where: str, text
     family = where.removesuffix(".md")
     table = f'[[portal]]\nid = "x"\nfamily = "{family}"\nname = "x"\nurl = "https://x.example.org"\n{text}'
     (portal,) = parse_config(PUBLISHER + table, Path(where)).portal
-    load_spider(portal).check_options(portal)
+    assert portal.options
+    spider = load_spider(portal)
+    spider.check_options(portal)
+    for name in portal.options:  # one letter more, and it is none of the family's
+        wrong = portal.model_copy(update={"options": {**portal.options, f"{name}x": portal.options[name]}})
+        with pytest.raises(ConfigError, match=rf"portal x: options\.{name}x: unknown key"):
+            spider.check_options(wrong)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

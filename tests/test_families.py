@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -18,7 +17,6 @@ from scrapy.spiderloader import SpiderLoader
 
 from aggregator.config import DATABASE_URL, Config, ConfigError, Portal, load_config, parse_config
 from aggregator.database import open_database
-from aggregator.filters import Filter
 from aggregator.models import PROBLEMS, Kind, Record, Run, Verdict
 from aggregator.repository import Repository
 from demo.__main__ import main
@@ -27,7 +25,7 @@ from demo.registry import EXAMPLES, SIZE, Drift, Example, make_stand_ins, render
 from demo.server import Server, serve
 from spiders.crawl import Order, crawl, find_delay, make_settings
 from spiders.portal import PortalSpider
-from tests.road import NOW, WIB
+from tests.road import ALL, NOW, WIB
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = load_config(ROOT / "warta.toml")
@@ -182,21 +180,13 @@ class Road:
         self.now += timedelta(hours=2)
         return crawl(self.config, self.config.portal, self.repository, Order(), now=self.now)
 
-    def advance(self, days: float) -> None:
-        """What happens at the sources in so many days."""
-        self.now += timedelta(days=days)
-        self.server.advance(days)
-
     def drift(self, drift: Drift) -> None:
         self.server.faults.add(drift.fault, drift.match)
 
-    def records(self, repository: Repository | None = None) -> dict[tuple[str, ...], Record]:
+    def records(self) -> dict[tuple[str, ...], Record]:
         """Each source's tenders by themselves, without what every visit moves."""
-        found = (repository or self.repository).find(Filter(), self.now, WIB, apart=True)
+        found = self.repository.find(ALL, self.now, WIB, apart=True)
         return {(r.tender.portal, r.tender.kind, r.tender.key): replace(r, last_seen=NOW) for r in found}
-
-    def tenders(self, repository: Repository) -> dict[tuple[str, ...], tuple[Any, Any]]:
-        return {key: (record.tender, record.tender.unread) for key, record in self.records(repository).items()}
 
 
 @pytest.fixture

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from aggregator.config import ConfigError, Portal
 from aggregator.models import Kind, Known, Status, Tender
+from spiders.contract import ListOptions, find_stale
 from spiders.news import (
     LONGEST_TEXT,
     LONGEST_TITLE,
     NewsItem,
-    NewsOptions,
     check_time,
     clean_body,
     clean_title,
     find_changed,
-    find_stale,
     make_key,
     web_address,
 )
@@ -160,7 +159,7 @@ def test_times_that_cannot_be_are_refused() -> None:
 def test_options_are_checked_and_the_mistake_is_named() -> None:
     wrong = PORTAL.model_copy(update={"options": {"stale_aftr": "7d", "stale_after": "soon"}})
     with pytest.raises(ConfigError, match=r"^portal blp: .*options\.stale_aftr: unknown key; check") as raised:
-        parse_options(NewsOptions, wrong)
+        parse_options(ListOptions, wrong)
     assert "options.stale_after: " in str(raised.value)
     assert "'soon' is not a duration" in str(raised.value)
-    assert parse_options(NewsOptions, PORTAL).stale_after is None
+    assert parse_options(ListOptions, PORTAL).stale_after is None

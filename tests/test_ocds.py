@@ -23,27 +23,30 @@ from hypothesis import strategies as st
 from scrapy.http import Response as Answer
 
 from aggregator.archive import Archive
-from aggregator.config import Config, ConfigError, Portal, parse_config
-from aggregator.database import open_database
-from aggregator.filters import Filter
+from aggregator.config import ConfigError, Portal
 from aggregator.models import Category, Event, Kind, Money, Run, Status, Sweep, Tender, Verdict
-from aggregator.repository import Repository
 from demo.messages import Request, Response
 from demo.ocds import FAULTS, Publisher
-from demo.server import Server, serve
-from spiders.crawl import Order, crawl
 from spiders.ocds.merging import MERGE_RULES, merge_releases
 from spiders.ocds.options import Options, render_url, split_windows
-from spiders.ocds.packages import Package, parse_lines, parse_package, parse_zip, read_time
+from spiders.ocds.packages import (
+    MOST_REJECTED,
+    MOST_VALUES,
+    Package,
+    parse_lines,
+    parse_package,
+    parse_zip,
+    read_time,
+)
 from spiders.ocds.shelf import Chain, Shelf
 from spiders.ocds.spider import find_pause
 from spiders.ocds.tender import parse_tender, render_key, unknown_words
 from spiders.options import parse_options
 from spiders.reading import ShapeError
 from spiders.replay import replay
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value
+from tests.road import NOW, SourceRoad
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 ZONE = ZoneInfo("UTC")
 FIXTURES = Path(__file__).parent / "fixtures" / "ocds"
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "ocds"
@@ -67,15 +70,10 @@ def told(tender: Tender) -> dict[str, Any]:
     return {**tender.as_dict(), "unread": sorted(tender.unread)}
 
 
-def pages() -> list[Path]:
-    return sorted(path for path in FIXTURES.iterdir() if not path.name.endswith(".value.json"))
-
-
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_pages("ocds"), ids=lambda path: path.stem)
 def test_a_package_means_the_tenders_beside_it(path: Path) -> None:
-    value = json.loads(path.with_name(f"{path.stem}.value.json").read_bytes())
     read = parse_lines if path.suffix == ".jsonl" else parse_package
-    assert [told(tender) for tender in read_tenders(read(path.read_bytes(), ZONE))] == value
+    assert [told(tender) for tender in read_tenders(read(path.read_bytes(), ZONE))] == read_value(path)
 
 
 @pytest.mark.parametrize(
@@ -333,28 +331,12 @@ def test_how_long_a_publisher_asks_to_wait() -> None:
 
 
 @dataclass
-class Stand:
-    """A made-up publisher, its server, and a database that reads it."""
-
-    publisher: Publisher
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
+class Stand(SourceRoad[Publisher]):
+    """A road to a made-up publisher, whose clock is the road's."""
 
     def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 20, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.publisher.now = self.now
-        self.server.stats.reset()
-        (run,) = crawl(self.config, self.config.portal, self.repository, Order(sweep=sweep, **order), now=self.now)
-        return run
-
-    def tenders(self) -> dict[str, Tender]:
-        return {r.tender.key: r.tender for r in self.repository.find(Filter(), self.now, ZONE)}
-
-    def events(self, since: int = 0) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, ZONE, limit=1000)
-        return [(release.key, release.events) for release, _ in reversed(found)][since:]
+        self.source.now = self.now + timedelta(minutes=minutes)
+        return super().crawl(sweep, minutes, **order)
 
 
 FIND_A_TENDER = ("/api/1.0/ocdsReleasePackages", {"paging": "windows", "query": {"limit": 2}, "since": "4d"})
@@ -362,17 +344,16 @@ FIND_A_TENDER = ("/api/1.0/ocdsReleasePackages", {"paging": "windows", "query": 
 
 @pytest.fixture
 def make_stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
-    with ExitStack() as servers:
+    with ExitStack() as stands:
 
         def make(path: str = FIND_A_TENDER[0], options: dict[str, Any] | None = None, **publisher: Any) -> Stand:
-            made = Publisher(NOW, **publisher)
-            server = servers.enter_context(serve([made], 0, crawl_delay=None))
+            stand = stands.enter_context(Stand.open(Publisher(NOW, **publisher), "", tmp_path))
             options = {**(FIND_A_TENDER[1] if options is None else options)}
             if "record" in options:
-                options["record"] = server.url + options["record"]
-            portal = Portal(id="uji", family="ocds", name="Uji", url=f"{server.url}/ocds{path}", options=options)
-            config = parse_config(CONFIG, tmp_path / "warta.toml").model_copy(update={"portal": (portal,)})
-            return Stand(made, server, config, Repository(open_database(config.database_url)))
+                options["record"] = stand.server.url + options["record"]
+            portal = Portal(id="uji", family="ocds", name="Uji", url=f"{stand.server.url}/ocds{path}", options=options)
+            stand.config = stand.config.model_copy(update={"portal": (portal,)})
+            return stand
 
         yield make
 
@@ -397,8 +378,8 @@ def test_every_paging_reads_everything_and_then_nothing_new(
     make_stand: Callable[..., Stand], path: str, options: dict[str, Any]
 ) -> None:
     stand = make_stand(path, options)
-    ocid = stand.publisher.ocids()[0]
-    stand.publisher.award(ocid, "1", "Bridge Builders", 9000.25)
+    ocid = stand.source.ocids()[0]
+    stand.source.award(ocid, "1", "Bridge Builders", 9000.25)
     run = stand.crawl()
     assert (run.verdict, run.reasons, run.new) == (Verdict.OK, (), 12)
     tender = stand.tenders()[ocid]
@@ -414,11 +395,11 @@ def test_every_paging_reads_everything_and_then_nothing_new(
 def test_an_open_sweep_asks_for_the_last_day_and_tells_deltas(make_stand: Callable[..., Stand]) -> None:
     stand = make_stand()
     full = stand.crawl()
-    old, other = stand.publisher.ocids()[:2]
+    old, other = stand.source.ocids()[:2]
     count = len(stand.events())
-    stand.publisher.advance(timedelta(minutes=10))
-    stand.publisher.amend(old, 77_000)
-    stand.publisher.award(other, "1", "Cooks", 1)
+    stand.source.advance(timedelta(minutes=10))
+    stand.source.amend(old, 77_000)
+    stand.source.award(other, "1", "Cooks", 1)
     run = stand.crawl(Sweep.OPEN)
     assert (run.verdict, run.new, run.changed) == (Verdict.OK, 0, 2)
     assert run.requests < full.requests / 2
@@ -432,11 +413,11 @@ def test_an_open_sweep_asks_for_the_last_day_and_tells_deltas(make_stand: Callab
 def test_a_second_award_is_told_with_the_first_from_the_record(make_stand: Callable[..., Stand]) -> None:
     options = {**FIND_A_TENDER[1], "since": "1d", "record": "/ocds/api/1.0/ocdsRecordPackages/{ocid}"}
     stand = make_stand(options=options, processes=3)
-    ocid = stand.publisher.ocids()[0]
-    stand.publisher.award(ocid, "1", "Ada", 1)
+    ocid = stand.source.ocids()[0]
+    stand.source.award(ocid, "1", "Ada", 1)
     stand.crawl()
-    stand.publisher.advance(timedelta(days=3))
-    stand.publisher.award(ocid, "2", "Ben", 2)
+    stand.source.advance(timedelta(days=3))
+    stand.source.award(ocid, "2", "Ben", 2)
     run = stand.crawl(Sweep.OPEN, minutes=3 * 24 * 60 + 20)
     assert (run.verdict, run.changed) == (Verdict.OK, 1)
     assert stand.server.stats.pages["record"] == 1
@@ -447,9 +428,9 @@ def test_a_second_award_is_told_with_the_first_from_the_record(make_stand: Calla
 def test_a_record_that_cannot_be_had_is_tried_again(make_stand: Callable[..., Stand]) -> None:
     options = {**FIND_A_TENDER[1], "since": "1d", "record": "/ocds/api/1.0/ocdsRecordPackages/{ocid}"}
     stand = make_stand(options=options, processes=1)
-    ocid = stand.publisher.ocids()[0]
-    stand.publisher.releases[0]["date"] = (NOW - timedelta(days=9)).isoformat()
-    stand.publisher.award(ocid, "1", "Ada", 1)
+    ocid = stand.source.ocids()[0]
+    stand.source.releases[0]["date"] = (NOW - timedelta(days=9)).isoformat()
+    stand.source.award(ocid, "1", "Ada", 1)
     stand.server.faults.add("error", match="Record")
     run = stand.crawl()
     assert run.verdict in (Verdict.PARTIAL, Verdict.FAILED)
@@ -495,7 +476,7 @@ def test_a_limit_after_the_pause_ends_the_run(make_stand: Callable[..., Stand]) 
 @pytest.mark.parametrize(
     ("fault", "verdict", "code"),
     [
-        ("unfiltered", Verdict.PARTIAL, "filter"),
+        ("unfiltered", Verdict.FAILED, "listing"),
         ("loop", Verdict.FAILED, "listing"),
         ("endless", Verdict.FAILED, "listing"),
         ("other_host", Verdict.FAILED, "listing"),
@@ -514,7 +495,7 @@ def test_a_broken_word_is_told_and_nothing_wrong_is_stored(
     stand = make_stand(options={**FIND_A_TENDER[1], "query": {"limit": 1}})
     stand.crawl()
     before = stand.tenders()
-    stand.publisher.advance(timedelta(minutes=10))
+    stand.source.advance(timedelta(minutes=10))
     stand.server.faults.add(fault, match="ocds")
     run = stand.crawl()
     assert run.verdict is verdict
@@ -559,10 +540,10 @@ def test_a_file_that_says_there_is_more_is_told(make_stand: Callable[..., Stand]
 def test_a_run_that_breaks_off_tells_new_processes_and_leaves_known_ones(make_stand: Callable[..., Stand]) -> None:
     stand = make_stand()
     stand.crawl()
-    known = stand.publisher.ocids()[-1]
-    stand.publisher.advance(timedelta(minutes=10))
-    stand.publisher.amend(known, 77_000)
-    opened = stand.publisher.open()
+    known = stand.source.ocids()[-1]
+    stand.source.advance(timedelta(minutes=10))
+    stand.source.amend(known, 77_000)
+    opened = stand.source.open()
     stand.server.faults.add("error", skip=4)
     run = stand.crawl()
     assert (run.verdict, run.new, run.changed) == (Verdict.FAILED, 1, 0)
@@ -573,7 +554,7 @@ def test_a_run_that_breaks_off_tells_new_processes_and_leaves_known_ones(make_st
 
 def test_the_archive_read_again_says_the_same(make_stand: Callable[..., Stand]) -> None:
     stand = make_stand()
-    stand.publisher.award(stand.publisher.ocids()[0], "1", "Cooks", 1)
+    stand.source.award(stand.source.ocids()[0], "1", "Cooks", 1)
     stand.crawl()
     before, events = stand.tenders(), stand.events()
     (run,) = replay(stand.config, stand.config.portal, stand.repository, None, stand.now + timedelta(hours=1))
@@ -590,10 +571,7 @@ def test_the_examples_of_the_docs_are_options_of_this_family() -> None:
 
 
 def test_a_quiet_publisher_is_told(make_stand: Callable[..., Stand]) -> None:
-    stand = make_stand("/releases.json", {"paging": "file", "stale_after": "2d"})
-    assert stand.crawl().verdict is Verdict.OK
-    run = stand.crawl(minutes=3 * 24 * 60)
-    assert (run.verdict, run.reasons[0].partition(":")[0]) == (Verdict.PARTIAL, "stale")
+    make_stand("/releases.json", {"paging": "file", "stale_after": "2d"}).assert_stale(3)
 
 
 def test_an_empty_window_is_data(make_stand: Callable[..., Stand]) -> None:
@@ -603,10 +581,10 @@ def test_an_empty_window_is_data(make_stand: Callable[..., Stand]) -> None:
 
 def test_older_news_than_what_is_known_is_none(make_stand: Callable[..., Stand]) -> None:
     stand = make_stand("/releases.json", {"paging": "file"})
-    ocid = stand.publisher.ocids()[0]
-    stand.publisher.amend(ocid, 77_000)
+    ocid = stand.source.ocids()[0]
+    stand.source.amend(ocid, 77_000)
     stand.crawl()
-    stand.publisher.releases.pop()  # an old copy of the file is served
+    stand.source.releases.pop()  # an old copy of the file is served
     assert stand.crawl().changed == 0
     assert stand.tenders()[ocid].value == Money(Decimal(77_000), "GBP")
 
@@ -623,13 +601,13 @@ def test_a_token_comes_from_the_environment_and_shows_nowhere(
     assert "refused: the environment has no UJI_TOKEN" in stand.crawl().reasons
     monkeypatch.setenv("UJI_TOKEN", "secret-word")
     asked: list[str] = []
-    answer = stand.publisher.answer
+    answer = stand.source.answer
 
     def overhear(request: Request) -> Response:
         asked.append(request.headers["authorization"])
         return answer(request)
 
-    monkeypatch.setattr(stand.publisher, "answer", overhear)
+    monkeypatch.setattr(stand.source, "answer", overhear)
     stand.server.faults.add("error", match="releases", times=5)
     stand.crawl()
     assert stand.crawl().verdict is Verdict.OK
@@ -649,7 +627,7 @@ def test_a_publisher_that_repeats_the_token_gives_nothing_away(
     def repeat(request: Request) -> Response:
         return Response(f'{{"error": "bad {request.headers["authorization"]}"}}'.encode(), "releases")
 
-    monkeypatch.setattr(stand.publisher, "answer", repeat)
+    monkeypatch.setattr(stand.source, "answer", repeat)
     run = stand.crawl()
     assert run.verdict is Verdict.FAILED
     assert any("bad Bearer UJI_TOKEN" in reason for reason in run.reasons)
@@ -661,3 +639,28 @@ def test_a_publisher_that_repeats_the_token_gives_nothing_away(
     ]
     assert bodies
     assert not any(b"secret-word" in body for body in bodies)
+
+
+def test_a_window_that_is_ignored_is_read_no_further(make_stand: Callable[..., Stand]) -> None:
+    stand = make_stand(options={**FIND_A_TENDER[1], "query": {"limit": 2}})
+    stand.server.faults.add("unfiltered", match="ocds")
+    run = stand.crawl()
+    assert (run.verdict, len(run.reasons), run.new) == (Verdict.FAILED, 1, 0)
+    assert "the window is ignored: 2 of 2 releases are of another time" in run.reasons[0]
+    assert stand.server.stats.pages["search"] == 1
+
+
+def test_a_bomb_is_refused_before_it_goes_off() -> None:
+    def pack(text: str) -> bytes:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.json", text)
+        return file.getvalue()
+
+    with pytest.raises(ShapeError, match="unpacks to more than it may"):  # by ratio
+        parse_zip(pack("[" + "[]," * (5 * 1024 * 1024) + "[]]"), ZONE)
+    for parse in (parse_package, parse_lines):
+        with pytest.raises(ShapeError, match="values"):
+            parse(b"[" + b"{}," * MOST_VALUES + b"{}]", ZONE)
+    with pytest.raises(ShapeError, match="no object"):
+        parse_package(b'{"releases": [' + b"0," * MOST_REJECTED + b"0]}", ZONE)

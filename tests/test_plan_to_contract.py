@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.config import Config, FeedTable, parse_config
+from aggregator.config import Config, FeedTable
 from aggregator.database import open_database
 from aggregator.filters import Filter
 from aggregator.models import Event, Kind, Record, Verdict
@@ -24,26 +24,16 @@ from demo.spse import Portal as StandIn
 from demo.world import World
 from feeds.publish import publish
 from spiders.crawl import Order, crawl
-from tests.road import NOW, WIB
+from tests.road import NOW, WIB, make_config
 
-CONFIG = """\
-[publisher]
-name = "BLP Kota Malang"
-url = "https://blp.example.go.id/umpan/"
-authority = "blp.example.go.id"
-since = "2026-01-01"
-place = "Kota Malang"
-
-[crawl]
-delay = 0.0
-
+TABLES = """\
 [[portal]]
 id = "rup"
 family = "sirup"
 name = "SiRUP Kota Malang"
 url = "{url}/sirup"
 kinds = ["plan"]
-options = {{ id_kldi = "D228", nama_kldi = "Kota Malang" }}
+options = { id_kldi = "D228", nama_kldi = "Kota Malang" }
 
 [[portal]]
 id = "satudata"
@@ -51,7 +41,7 @@ family = "satudata"
 name = "Satu Data LPSE Kota Malang"
 url = "{url}/satudata/api/satudata"
 kinds = ["tender"]
-options = {{ api = "open", lpse = "LPSE Kota Malang" }}
+options = { api = "open", lpse = "LPSE Kota Malang" }
 
 [[portal]]
 id = "malangkota"
@@ -99,7 +89,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
     register.plans[code] = replace(model, code=code, title=package["title"], year=2026)
     open_data = SatuData(NOW, truth)
     with serve([register, open_data, StandIn(world)]) as server:
-        config = parse_config(CONFIG.format(url=server.url), tmp_path / "warta.toml")
+        config = make_config(TABLES, server.url, tmp_path)
         repository = Repository(open_database(config.database_url))
         yield Town(config, repository, register, open_data, package["key"], str(code))
 

@@ -11,27 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.config import Config, ConfigError, parse_config
-from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Category, Event, Kind, Method, Record, Run, Status, Sweep, Verdict
-from aggregator.repository import Repository
+from aggregator.config import ConfigError
+from aggregator.models import Category, Event, Kind, Method, Run, Status, Sweep, Verdict
 from demo.prozorro import Prozorro
-from demo.server import Server, serve
-from spiders.crawl import Order, crawl
 from spiders.options import parse_options
 from spiders.prozorro import ROWS, Change, FeedCheck, Options, parse_feed, parse_tender, unknown_words
 from spiders.reading import ShapeError
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value, write_values
+from tests.road import NOW, SourceRoad, make_config
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
-FIXTURES = Path(__file__).parent / "fixtures" / "prozorro"
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "prozorro"
-PAGES = sorted(path for path in FIXTURES.glob("tender-*.json") if not path.name.endswith(".value.json"))
+PAGES = find_pages("prozorro")
 
 
 def read_page(path: Path) -> dict[str, Any]:
@@ -44,7 +37,7 @@ def read_page(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_each_page_means_its_value(path: Path) -> None:
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
 def test_people_are_not_kept() -> None:
@@ -99,48 +92,20 @@ def test_recorded_answers_are_read() -> None:
 # Crawls ---------------------------------------------------------------------------------------------------
 
 
+TABLE = '[[portal]]\nid = "prozorro"\nfamily = "prozorro"\nname = "Prozorro"\nurl = "{url}"\n'
+
+
 @dataclass
-class Road:
-    """The stand-in, the configuration that reads it, and the database that keeps it."""
-
-    source: Prozorro
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
+class Road(SourceRoad[Prozorro]):
     def crawl(self, sweep: Sweep = Sweep.OPEN, minutes: float = 60, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.source.now = self.now
-        self.server.stats.reset()
-        order_ = Order(sweep=sweep, **order)
-        (run,) = crawl(self.config, self.config.portal, self.repository, order_, now=self.now)
-        return run
-
-    def records(self) -> dict[str, Record]:
-        zone = ZoneInfo("UTC")
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, zone)}
-
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, ZoneInfo("UTC"), limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
-
-    def asked(self, page: str) -> int:
-        return self.server.stats.pages[page]
-
-
-def make_config(url: str, folder: Path, options: str = "") -> Config:
-    head = CONFIG.split("[[portal]]")[0]
-    portal = f'[[portal]]\nid = "prozorro"\nfamily = "prozorro"\nname = "Prozorro"\nurl = "{url}"\n{options}'
-    return parse_config(head + portal, folder / "warta.toml")
+        self.source.now = self.now + timedelta(minutes=minutes)
+        return super().crawl(sweep, minutes, **order)
 
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    source = Prozorro(NOW, ROWS + 20)
-    with serve([source]) as server:
-        config = make_config(f"{server.url}/prozorro", tmp_path)
-        yield Road(source, server, config, Repository(open_database(config.database_url)))
+    with Road.open(Prozorro(NOW, ROWS + 20), TABLE, tmp_path) as road:
+        yield road
 
 
 def test_a_first_crawl_reads_the_whole_feed(road: Road) -> None:
@@ -214,8 +179,8 @@ def test_a_run_that_breaks_off_leaves_no_gap(road: Road) -> None:
     assert road.records().keys() == road.source.tenders.keys()
 
 
-def test_days_bound_the_first_crawl_and_each_full_one(road: Road, tmp_path: Path) -> None:
-    road.config = make_config(road.config.portal[0].url, tmp_path, "[portal.options]\ndays = 1\n")
+def test_days_bound_the_first_crawl_and_each_full_one(road: Road) -> None:
+    road.configure("[portal.options]\ndays = 1\n")
     assert road.crawl().new == 23  # an hour has passed since the newest
     run = road.crawl(Sweep.FULL)
     assert (run.verdict, run.new, run.changed, road.asked("tender")) == (Verdict.OK, 0, 0, 0)
@@ -284,9 +249,7 @@ def test_a_broken_contract_is_told_and_loses_nothing(
     road: Road, fault: str, match: str, verdict: Verdict, reason: str
 ) -> None:
     road.server.faults.add(fault, match, seconds=3600)
-    run = road.crawl()
-    assert run.verdict is verdict
-    assert any(text.startswith(f"{reason}:") for text in run.reasons)
+    road.assert_told(verdict, f"{reason}:")
     assert road.asked("feed") <= 4
     road.server.faults.clear()
     assert road.crawl().verdict is Verdict.OK
@@ -294,13 +257,10 @@ def test_a_broken_contract_is_told_and_loses_nothing(
 
 
 def test_options_that_cannot_be_are_named(tmp_path: Path) -> None:
-    (portal,) = make_config("https://api.example.org", tmp_path, "[portal.options]\ndays = 0\n").portal
+    (portal,) = make_config(f"{TABLE}[portal.options]\ndays = 0\n", "https://api.example.org", tmp_path).portal
     with pytest.raises(ConfigError, match=r"portal prozorro: options\.days"):
         parse_options(Options, portal)
 
 
 if __name__ == "__main__":
-    for fixture in PAGES:
-        value = fixture.with_suffix(".value.json")
-        if not value.exists():
-            value.write_text(json.dumps(read_page(fixture), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_values(PAGES, read_page)

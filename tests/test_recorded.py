@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 import feedparser  # type: ignore[import-untyped]
 import pytest
 
-from aggregator.config import Config, parse_config
+from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.filters import Filter
 from aggregator.models import Kind, Record, Verdict
 from aggregator.repository import Repository
 from feeds.publish import publish
 from spiders.crawl import Order, crawl
-from tests.conftest import CONFIG
+from tests.road import make_config
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "spse"
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
@@ -95,18 +95,12 @@ def address() -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture
-def recorded(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
-    head = CONFIG[: CONFIG.index("[[portal]]")]
-    text = (
-        head
-        + f"""
+TABLES = """\
 [[portal]]
 id = "kemkes"
 family = "spse"
 name = "LPSE Kementerian Kesehatan"
-url = "{address}/kemkes"
+url = "{url}/kemkes"
 kinds = ["tender", "non_tender"]
 years = [2025]
 
@@ -114,12 +108,16 @@ years = [2025]
 id = "nasional"
 family = "spse"
 name = "LPSE Nasional"
-url = "{address}/nasional"
+url = "{url}/nasional"
 kinds = ["recorded", "self_managed", "emergency"]
 years = [2026]
 """
-    )
-    return parse_config(text, tmp_path / "warta.toml")
+
+
+@pytest.fixture
+def recorded(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
+    return make_config(TABLES, address, tmp_path)
 
 
 def test_recorded_portals_are_crawled_and_published(recorded: Config) -> None:

@@ -6,11 +6,10 @@ A family that is added belongs into FAMILIES; a test holds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from scrapy.settings import Settings
@@ -18,9 +17,8 @@ from scrapy.spiderloader import SpiderLoader
 
 import spiders.settings
 from aggregator.archive import Archive, Segment
-from aggregator.config import Config, Crawl, parse_config
+from aggregator.config import Crawl
 from aggregator.database import open_database
-from aggregator.filters import Filter
 from aggregator.models import Record, Release, Run, Sweep, Verdict
 from aggregator.repository import Repository
 from aggregator.retention import prune_archive
@@ -30,7 +28,6 @@ from demo.newsroom import Newsroom
 from demo.ocds import Publisher
 from demo.prozorro import Prozorro
 from demo.satudata import MALANG_NAME, TOKEN, UUID, SatuData
-from demo.server import Server, serve
 from demo.sirup import Register
 from demo.spse import Portal as Spse
 from demo.syndication import Feeds
@@ -38,14 +35,12 @@ from demo.ted import Ted
 from demo.wordpress import Site
 from demo.world import World
 from demo.worldbank import WorldBank
-from spiders.crawl import WHOLE, Order, crawl
+from spiders.crawl import WHOLE
 from spiders.portal import PortalSpider
 from spiders.replay import replay
-from tests.conftest import CONFIG
+from tests.road import ALL, NOW, WIB, SourceRoad
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 DAY = timedelta(days=1)
-WIB = ZoneInfo("Asia/Jakarta")
 
 
 @dataclass(frozen=True)
@@ -102,18 +97,11 @@ def test_no_family_is_left_out() -> None:
 
 
 @dataclass
-class Road:
-    """A stand-in served, the configuration that reads it, and the database that keeps it."""
-
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
+class Road(SourceRoad[StandIn]):
     def crawl_for_days(self) -> Iterator[Run]:
         """A whole reading, one of what is open a day later, and a whole one the day after."""
         for sweep in (Sweep.FULL, Sweep.OPEN, Sweep.FULL):
-            (run,) = crawl(self.config, self.config.portal, self.repository, Order(sweep=sweep), now=self.now)
+            run = self.crawl(sweep, minutes=0)
             assert (run.verdict, run.reasons) == (Verdict.OK, ())
             yield run
             self.server.advance(1)
@@ -127,22 +115,9 @@ class Road:
 
     def read(self, repository: Repository) -> tuple[dict[tuple[str, str], Record], list[Release]]:
         """Every tender with its times and what was never read of it, and every release."""
-        records = repository.find(Filter(), self.now, WIB, apart=True)
-        told = repository.find_releases(Filter(), self.now, WIB, limit=10_000)
+        records = repository.find(ALL, self.now, WIB, apart=True)
+        told = repository.find_releases(ALL, self.now, WIB, limit=10_000)
         return {(r.tender.kind, r.tender.key): r for r in records}, [release for release, _ in told]
-
-
-@contextmanager
-def open_road(family: Family, folder: Path) -> Iterator[Road]:
-    stand_in = family.make()
-    with serve([stand_in], 0, crawl_delay=None) as server:
-        url = server.url + stand_in.prefix + family.path
-        text = (
-            f'{CONFIG.split("[[portal]]")[0]}[[portal]]\nid = "source"\nfamily = "{family.name}"\nname = "Sumber"\n'
-            f'url = "{url}"\n[portal.options]\n{family.options}'
-        )
-        config = parse_config(text, folder / "warta.toml")
-        yield Road(server, config, Repository(open_database(config.database_url)))
 
 
 @pytest.fixture
@@ -150,8 +125,10 @@ def road(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
     monkeypatch.setenv("WARTA_TEST_UUID", UUID)
     monkeypatch.setenv("WARTA_TEST_TOKEN", TOKEN)
-    with open_road(FAMILIES[request.param], tmp_path) as made:
-        yield made
+    family = FAMILIES[request.param]
+    table = f'[[portal]]\nid = "source"\nfamily = "{family.name}"\nname = "Sumber"\nurl = "{{url}}{family.path}"\n'
+    with Road.open(family.make(), f"{table}[portal.options]\n{family.options}", tmp_path) as road:
+        yield road
 
 
 @pytest.mark.parametrize("road", FAMILIES, indirect=True)

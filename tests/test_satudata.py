@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from scrapy.settings import Settings
 
 import warta as command_line
-from aggregator.config import Config, ConfigError, Portal, parse_config
+from aggregator.archive import Archive
+from aggregator.config import ConfigError, Portal, parse_config
 from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Method, Money, Record, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Method, Money, Status, Sweep, Verdict
 from aggregator.repository import Repository
 from demo.satudata import FAULTS, MALANG, MALANG_NAME, NUMBERS, TOKEN, UUID, SatuData
-from demo.server import Server, serve
+from demo.server import serve
 from demo.spse import Portal as SpseStandIn
 from demo.world import World
 from spiders.crawl import Order, crawl
@@ -41,11 +39,11 @@ from spiders.satudata.rows import Context, Page, parse_array
 from spiders.satudata.sanctions import make_key, parse_sanctions
 from spiders.satudata.services import parse_rows
 from spiders.satudata.tenders import parse_tenders
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value, write_values
+from tests.road import ALL, HEAD, NOW, WIB, SourceRoad, make_config
 
-WIB = ZoneInfo("Asia/Jakarta")
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 FIXTURES = Path(__file__).parent / "fixtures" / "satudata"
+ANSWERS = find_pages("satudata")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "satudata"
 CONTEXT = Context(portal="lkpp", zone=WIB, now=NOW, year=2026, page="https://example.go.id/{key}")
 
@@ -78,19 +76,15 @@ def read_page(path: Path) -> dict[str, Any]:
     }
 
 
-def answers() -> list[Path]:
-    return sorted(path for path in FIXTURES.glob("*.json") if not path.name.endswith(".value.json"))
-
-
 # Answers, pure --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", answers(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
 def test_each_answer_means_its_value(path: Path) -> None:
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
-@pytest.mark.parametrize("path", answers(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
 def test_no_person_is_kept(path: Path) -> None:
     told = str(parse(path.stem, path.read_bytes()))
     assert "Contoh Nama" not in told
@@ -312,8 +306,7 @@ def test_slugs_are_guessed_from_names(name: str, slug: str, sure: bool) -> None:
 
 
 def test_tables_of_look_alikes_load_together() -> None:
-    text = CONFIG.split("[[portal]]")[0] + render_portals([*MASTER, Entry("90", 'LPSE "Kutip"')])
-    config = parse_config(text, Path("warta.toml"))
+    config = parse_config(HEAD + render_portals([*MASTER, Entry("90", 'LPSE "Kutip"')]), Path("warta.toml"))
     assert [p.id for p in config.portal][-3:] == ["batukota", "batukota-82", "kutip"]
     assert config.find_portal("batukota-82").url == "https://spse.inaproc.id/batukota"
 
@@ -367,66 +360,35 @@ BASES = {"open": "/satudata/api/satudata", "isb": "/satudata/api", "gateway": "/
 
 
 @dataclass
-class Road:
-    """The stand-in, the configuration that reads it, and the database that keeps it."""
-
-    lkpp: SatuData
-    server: Server
-    folder: Path
-    repository: Repository
-    config: Config
-    now: datetime = NOW
-
-    def use(self, options: str, url: str = "") -> None:
-        api = options.split('"')[1]
-        head = CONFIG.split("[[portal]]")[0]
-        address = url or self.server.url + BASES[api]
-        portal = f'[[portal]]\nid = "lkpp"\nfamily = "satudata"\nname = "LKPP"\nurl = "{address}"\n'
-        self.config = parse_config(f"{head}{portal}options = {{ {options} }}\n", self.folder / "warta.toml")
-
-    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 60, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.server.stats.reset()
-        order_ = Order(sweep=sweep, **order)
-        (run,) = crawl(self.config, self.config.portal, self.repository, order_, now=self.now)
-        return run
-
-    def records(self) -> dict[str, Record]:
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, WIB)}
-
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
+class Road(SourceRoad[SatuData]):
+    def use(self, options: str) -> None:
+        """Reads the service that ``options`` begin with from now on."""
+        address = self.server.url + BASES[options.split('"')[1]]
+        table = '[[portal]]\nid = "lkpp"\nfamily = "satudata"\nname = "LKPP"\nurl = "{url}"\n'
+        self.config = make_config(f"{table}options = {{ {options} }}\n", address, self.config.folder)
 
     def keys(self) -> set[str]:
-        return {row["key"] for row in self.lkpp.packages}
+        return {row["key"] for row in self.source.packages}
 
     def everything_written(self) -> bytes:
         """All bytes of database and archive, bodies unpacked."""
+        archive = Archive(self.config.archive_folder, self.repository)
         bodies = [
-            self.archive().read(snapshot) + snapshot.url.encode()
+            archive.read(snapshot) + snapshot.url.encode()
             for time in self.repository.find_archived_runs("lkpp", NOW - timedelta(days=1))
             for snapshot in self.repository.find_snapshots("lkpp", time)
         ]
-        files = [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
+        files = [path.read_bytes() for path in self.config.folder.rglob("*") if path.is_file()]
         return b"\n".join((*bodies, *files))
-
-    def archive(self) -> Any:
-        from aggregator.archive import Archive
-
-        return Archive(self.config.archive_folder, self.repository)
 
 
 @pytest.fixture
 def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
     monkeypatch.setenv("WARTA_TEST_UUID", UUID)
     monkeypatch.setenv("WARTA_TEST_TOKEN", TOKEN)
-    lkpp = SatuData(NOW)
-    with serve([lkpp]) as server:
-        config = parse_config(CONFIG, tmp_path / "warta.toml")
-        made = Road(lkpp, server, tmp_path, Repository(open_database(config.database_url)), config)
-        made.use(OPEN)
-        yield made
+    with Road.open(SatuData(NOW), "", tmp_path) as road:
+        road.use(OPEN)
+        yield road
 
 
 def test_a_first_crawl_reads_tenders_and_the_blacklist(road: Road) -> None:
@@ -439,7 +401,7 @@ def test_a_first_crawl_reads_tenders_and_the_blacklist(road: Road) -> None:
     assert road.server.stats.pages["master"] == 2
     assert road.server.stats.pages["rows"] == 2
     assert all(record.republished for record in road.records().values())
-    row = road.lkpp.packages[0]
+    row = road.source.packages[0]
     tender = road.records()[row["key"]].tender
     assert (tender.title, tender.buyer, tender.plans) == (row["title"], "Kota Malang", tuple(row["plans"]))
     assert tender.value == Money(Decimal(row["value"]["amount"]))
@@ -448,10 +410,7 @@ def test_a_first_crawl_reads_tenders_and_the_blacklist(road: Road) -> None:
 
 def test_a_second_crawl_tells_nothing_new(road: Road) -> None:
     road.crawl()
-    told = road.events()
-    run = road.crawl(Sweep.OPEN)
-    assert (run.verdict, run.new, run.changed, run.unchanged) == (Verdict.OK, 0, 0, run.seen)
-    assert road.events() == told
+    road.assert_nothing_new(Sweep.OPEN)
 
 
 def test_a_number_needs_no_master_and_a_page_leads_readers(road: Road) -> None:
@@ -465,7 +424,7 @@ def test_a_number_needs_no_master_and_a_page_leads_readers(road: Road) -> None:
 
 def test_a_change_is_told_once(road: Road) -> None:
     road.crawl()
-    row = next(row for row in road.lkpp.packages if row["status"] == "active")
+    row = next(row for row in road.source.packages if row["status"] == "active")
     row["value"] = {"amount": "123456789.50", "currency": "IDR"}
     told = len(road.events())
     assert road.crawl().changed == 1
@@ -482,7 +441,7 @@ def test_a_tender_is_over_by_the_clock_alone(road: Road) -> None:
 
 def test_a_tender_that_vanishes_is_withdrawn_after_two_whole_lists(road: Road) -> None:
     road.crawl()
-    gone = road.lkpp.packages.pop()["key"]
+    gone = road.source.packages.pop()["key"]
     assert road.crawl().withdrawn == 0
     assert road.crawl().withdrawn == 1
     assert road.records()[gone].tender.status is Status.WITHDRAWN
@@ -518,7 +477,7 @@ def test_each_lie_of_the_open_services_is_told_and_loses_nothing(
     road: Road, fault: str, match: str, verdict: Verdict, words: str
 ) -> None:
     road.crawl()
-    before = {key: record.tender for key, record in road.records().items()}
+    before = road.tenders()
     road.server.faults.add(fault, match)
     run = road.crawl()
     assert (run.verdict, words in " ".join(run.reasons)) == (verdict, True), run.reasons
@@ -533,7 +492,7 @@ def test_each_lie_of_the_open_services_is_told_and_loses_nothing(
 def test_a_row_of_another_lpse_is_not_stored(road: Road) -> None:
     road.server.faults.add("stray", "TenderUmum")
     road.crawl()
-    assert road.keys() - road.records().keys() == {road.lkpp.packages[0]["key"]}
+    assert road.keys() - road.records().keys() == {road.source.packages[0]["key"]}
 
 
 def test_an_empty_year_is_data(road: Road) -> None:
@@ -558,7 +517,7 @@ def test_keyed_services_make_one_tender_of_announcement_and_values(road: Road) -
     run = road.crawl()
     assert (run.verdict, run.reasons) == (Verdict.OK, ())
     assert road.records().keys() == road.keys()
-    for row in road.lkpp.packages:
+    for row in road.source.packages:
         tender = road.records()[row["key"]].tender
         assert tender.title == row["title"]
         assert [a.supplier for a in tender.awards] == [a["supplier"] for a in row["awards"]]
@@ -578,7 +537,7 @@ def test_values_that_cannot_be_had_leave_those_that_are_kept(road: Road) -> None
 def test_values_alone_tell_winners_of_tenders_without_a_name(road: Road) -> None:
     road.use(f'api = "isb", {VALUES}')
     assert road.crawl().verdict is Verdict.OK
-    won = {row["key"] for row in road.lkpp.packages if row["awards"]}
+    won = {row["key"] for row in road.source.packages if row["awards"]}
     assert road.records().keys() == won
     assert all("title" in r.tender.unread and r.tender.plans for r in road.records().values())
 
@@ -653,15 +612,15 @@ def test_a_replay_needs_no_key(road: Road, options: str, monkeypatch: pytest.Mon
 
 
 def test_the_gateway_is_read_page_by_page(road: Road) -> None:
-    road.lkpp.page_cap = 7
+    road.source.page_cap = 7
     road.use(f'{GATEWAY}, also = ["tender/tender-selesai-nilai", "rup/paket-penyedia-terumumkan"]')
     run = road.crawl()
     assert (run.verdict, run.reasons) == (Verdict.OK, ())
-    plans = {str(row["kd_rup"]) for row in road.lkpp.plans}
-    named = {plan for row in road.lkpp.packages for plan in row["plans"]}
+    plans = {str(row["kd_rup"]) for row in road.source.plans}
+    named = {plan for row in road.source.packages for plan in row["plans"]}
     assert road.records().keys() == road.keys() | (plans - named)  # the others stand in the dossiers of their tenders
     assert run.new == len(road.keys() | plans)
-    won = sum(len(row["awards"]) for row in road.lkpp.packages)
+    won = sum(len(row["awards"]) for row in road.source.packages)
     assert road.server.stats.pages["page"] == -(-24 // 7) + -(-won // 7) + -(-30 // 7)
 
 
@@ -690,7 +649,7 @@ def test_each_lie_of_the_gateway_is_told_and_loses_nothing(
 ) -> None:
     road.use(GATEWAY)
     road.crawl()
-    road.lkpp.page_cap = 20
+    road.source.page_cap = 20
     road.server.faults.add(fault, "gateway", seconds=0)
     run = road.crawl()
     assert (run.verdict, words in " ".join(run.reasons)) == (verdict, True), run.reasons
@@ -699,7 +658,7 @@ def test_each_lie_of_the_gateway_is_told_and_loses_nothing(
 
 
 def test_pages_that_came_before_the_gateway_broke_off_are_kept(road: Road) -> None:
-    road.lkpp.page_cap = 7
+    road.source.page_cap = 7
     road.use(f'{GATEWAY}, also = ["tender/tender-selesai-nilai"]')
     fault = road.server.faults.add("error", "pengumuman", skip=2)
     run = road.crawl()
@@ -745,18 +704,17 @@ def test_the_same_purchase_of_two_sources_is_one(tmp_path: Path, monkeypatch: py
     world = World(NOW, tenders=6, non_tenders=0, recorded=0, self_managed=0, emergencies=0, hostile=False)
     lkpp = SatuData(NOW, world.truth())
     with serve([SpseStandIn(world), lkpp]) as server:
-        head = CONFIG.split("[[portal]]")[0]
-        text = head + (
-            f'[[portal]]\nid = "malangkota"\nfamily = "spse"\nname = "LPSE"\nurl = "{server.url}/malangkota"\n'
-            f'[[portal]]\nid = "lkpp"\nfamily = "satudata"\nname = "LKPP"\nurl = "{server.url}/satudata/api/satudata"\n'
+        tables = (
+            f'[[portal]]\nid = "malangkota"\nfamily = "spse"\nname = "LPSE"\nurl = "{{url}}/malangkota"\n'
+            f'[[portal]]\nid = "lkpp"\nfamily = "satudata"\nname = "LKPP"\nurl = "{{url}}/satudata/api/satudata"\n'
             f'options = {{ api = "open", kd_lpse = {MALANG} }}\n'
         )
-        config = parse_config(text, tmp_path / "warta.toml")
+        config = make_config(tables, server.url, tmp_path)
         repository = Repository(open_database(config.database_url))
         years = Order(years=(2025, 2026, 2027), kinds=(Kind.TENDER,))
         runs = crawl(config, config.portal, repository, years, now=NOW)
     assert {run.verdict for run in runs} == {Verdict.OK}
-    records = list(repository.find(Filter(), NOW, WIB))
+    records = list(repository.find(ALL, NOW, WIB))
     assert {r.tender.key for r in records} == {row["key"] for row in world.truth()}
     assert all(len(r.sources) == 2 and r.sources[0].portal == "malangkota" for r in records)
 
@@ -772,9 +730,8 @@ class Said:
 
 
 def run_warta(road: Road, monkeypatch: Any, capsys: Any, *arguments: str) -> Said:
-    text = CONFIG.split("[[portal]]")[0]
-    (road.folder / "warta.toml").write_text(text, encoding="utf-8")
-    monkeypatch.chdir(road.folder)
+    (road.config.folder / "warta.toml").write_text(HEAD, encoding="utf-8")
+    monkeypatch.chdir(road.config.folder)
     monkeypatch.setattr(sys, "argv", ["warta", *arguments])
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
@@ -790,7 +747,7 @@ def test_discovery_prints_tables_that_load(road: Road, monkeypatch: Any, capsys:
     assert [t["id"] for t in tables[:2]] == ["malangkab", "malangkota"]
     assert all("malang" in t["name"].casefold() for t in tables)
     assert len({t["id"] for t in tables}) == len(tables) == 5
-    parse_config(CONFIG.split("[[portal]]")[0] + said.out, Path("warta.toml"))
+    parse_config(HEAD + said.out, Path("warta.toml"))
     assert "check" in said.err
     assert "check the slug" in said.out
 
@@ -822,14 +779,11 @@ def test_faults_of_the_stand_in_are_all_tried() -> None:
     assert [name for name in FAULTS if f'"{name}"' not in text] == []
 
 
-def write_values() -> None:
-    """The values of answers that have none yet, to be read before they are kept."""
-    for path in answers():
-        value = path.with_suffix(".value.json")
-        if not value.exists() or os.environ.get("AGAIN"):
-            text = json.dumps(read_page(path), indent=1, ensure_ascii=False)
-            value.write_text(text + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    write_values()
+    write_values(ANSWERS, read_page)
+
+
+def test_a_number_that_is_none_never_becomes_part_of_an_address() -> None:
+    rows = [{"kd_lpse": "../../x", "nama_lpse": "LPSE Kota Malang"}]
+    with pytest.raises(ShapeError, match="a kd_lpse that is none"):
+        parse_master(json.dumps(rows).encode(), "lpse")

@@ -13,10 +13,10 @@ import pytest
 
 from aggregator.config import parse_config
 from spiders.scaffold.__main__ import FILES, LONGEST_NAME, find_mistake, main, render_files, render_template
+from tests.road import HEAD
 
 ROOT = Path(__file__).parents[1]
 NAME = "tender_watch"
-PUBLISHER = '[publisher]\nname = "x"\nurl = "https://x.id/"\nauthority = "x.id"\nsince = "2026-01-01"\n'
 
 
 def run(folder: Path, *command: str | Path) -> tuple[int, str]:
@@ -113,7 +113,7 @@ def test_the_tables_it_shows_are_portals() -> None:
     page = render_template("source.md", NAME).partition("```toml\n")[2].partition("```")[0]
     entry = render_template("example.txt", NAME).partition('"""\\\n')[2].partition('"""')[0]
     for table in (page, entry.replace("{url}", "https://example.go.id")):
-        (portal,) = parse_config(PUBLISHER + table, Path("warta.toml")).portal
+        (portal,) = parse_config(HEAD + table, Path("warta.toml")).portal
         assert (portal.id, portal.family) == ("tender-watch", NAME)
 
 

@@ -6,27 +6,21 @@ The fixtures are made up. `python -m tests.test_sirup` writes the values of page
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.config import DATABASE_URL, Config, ConfigError, Portal, parse_config
+from aggregator.config import DATABASE_URL, ConfigError, Portal
 from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Category, Event, Kind, Method, Milestone, Money, Record, Run, Status, Sweep, Verdict
+from aggregator.models import Category, Event, Kind, Method, Milestone, Money, Run, Status, Sweep, Verdict
 from aggregator.repository import Repository
-from demo.server import Server, serve
 from demo.sirup import BATU, MALANG, Plan, Register
-from spiders.crawl import Order, crawl
 from spiders.options import parse_options
 from spiders.reading import Refusal, ShapeError
 from spiders.replay import replay
@@ -40,10 +34,9 @@ from spiders.sirup.lists import (
     render_query,
 )
 from spiders.sirup.plan import find_category, parse_details, parse_refusal
-from tests.conftest import CONFIG
+from tests.pages import as_json, find_pages, read_value, write_values
+from tests.road import NOW, WIB, SourceRoad
 
-WIB = ZoneInfo("Asia/Jakarta")
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 FIXTURES = Path(__file__).parent / "fixtures" / "sirup"
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "sirup"
 
@@ -53,41 +46,17 @@ PROVIDER, SELF_MANAGED = find_sources(Options(id_kldi="D228"))
 
 
 def read_page(path: Path) -> Any:
+    """What a page means; of a row's fingerprint only that there is one."""
     body = path.read_bytes()
     if path.suffix == ".html":
         return as_json(parse_details(body, path.stem.partition("-")[2], WIB))
     source = {"penyedia": PROVIDER, "swakelola": SELF_MANAGED}.get(path.stem, SEARCH)
-    return as_json(parse_page(body, source, WIB))
+    return as_json(parse_page(body, source, WIB), lambda found: "…" if found else "")
 
 
-def as_json(value: Any) -> Any:
-    """Values as plain JSON; fingerprints only as there or not."""
-    match value:
-        case Money():
-            return f"{value.currency} {value.amount}"
-        case Milestone():
-            return value.as_dict()
-        case datetime():
-            return value.isoformat()
-        case bytes():
-            return "…" if value else ""
-        case frozenset():
-            return sorted(value)
-        case tuple() | list():
-            return [as_json(part) for part in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        case _:
-            return value
-
-
-def pages() -> list[Path]:
-    return sorted(p for p in FIXTURES.iterdir() if not p.name.endswith(".value.json"))
-
-
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", find_pages("sirup"), ids=lambda path: path.name)
 def test_each_page_means_its_value(path: Path) -> None:
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
 def need_sample(name: str) -> bytes:
@@ -238,41 +207,24 @@ def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:
 # Crawls ---------------------------------------------------------------------------------------------------
 
 
+TABLE = '[[portal]]\nid = "rup"\nfamily = "sirup"\nname = "RUP Kota Malang"\nurl = "{url}/"\n[portal.options]\n'
+
+
 @dataclass
-class Road:
-    """The made-up register, the configuration that reads it, and the database that keeps it."""
-
-    register: Register
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
-    def crawl(self, minutes: float = 20, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.server.stats.reset()
-        (run,) = crawl(
-            self.config, self.config.portal, self.repository, Order(**{"years": (2026,), **order}), now=self.now
-        )
-        return run
-
-    def records(self) -> dict[str, Record]:
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, WIB)}
+class Road(SourceRoad[Register]):
+    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 20, **order: Any) -> Run:
+        return super().crawl(sweep, minutes, **{"years": (2026,), **order})
 
     def contents(self) -> dict[str, dict[str, Any]]:
-        return {key: record.tender.as_dict() for key, record in self.records().items()}
-
-    def events(self, since: int = 0) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)][since:]
+        return {key: tender.as_dict() for key, tender in self.tenders().items()}
 
     def plans(self, *, self_managed: bool = False) -> list[Plan]:
-        return self.register.listed(self_managed=self_managed)
+        return self.source.listed(self_managed=self_managed)
 
     def assert_true(self) -> None:
         """What is kept is what the register lists, and not one plan more."""
         plans = [*self.plans(), *self.plans(self_managed=True)]
-        kept = {key: record.tender for key, record in self.records().items()}
+        kept = self.tenders()
         assert kept.keys() == {str(plan.code) for plan in plans}
         for plan in plans:
             tender = kept[str(plan.code)]
@@ -294,11 +246,7 @@ def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
         def make(options: str = 'id_kldi = "D228"\nnama_kldi = "Kota Malang"', **register: Any) -> Road:
             made = Register(NOW, **{"providers": 12, "self_managed": 3, **register})
-            server = servers.enter_context(serve([made]))
-            table = f'family = "sirup"\nname = "RUP Kota Malang"\nurl = "{server.url}/sirup/"\n'
-            text = CONFIG.partition('family = "spse"')[0].replace('"malangkota"', '"rup"') + table
-            config = parse_config(f"{text}[portal.options]\n{options}\n", tmp_path / "warta.toml")
-            return Road(made, server, config, Repository(open_database(config.database_url)))
+            return servers.enter_context(Road.open(made, TABLE + options, tmp_path))
 
         yield make
 
@@ -329,8 +277,8 @@ def test_a_first_crawl_reads_the_truth_and_a_second_the_lists_only(
 
 
 def test_what_a_plan_becomes(road: Road) -> None:
-    code = road.register.announce()
-    road.register.revise(code, category="Pekerjaan Konstruksi", method="Tender", month=2)
+    code = road.source.announce()
+    road.source.revise(code, category="Pekerjaan Konstruksi", method="Tender", month=2)
     road.crawl()
     tender = road.records()[code].tender
     assert (tender.category, tender.method, tender.method_detail) == (Category.WORKS, Method.OPEN, "Tender")
@@ -363,11 +311,11 @@ def test_changes_are_told_once(road: Road) -> None:
     road.crawl()
     count = len(road.events())
     repriced, moved, kept = (str(plan.code) for plan in road.plans()[:3])
-    road.register.revise(repriced, pagu=777_000_000)
-    road.register.revise(moved, month=(road.register.plans[int(moved)].month + 1) % 12)
-    added = road.register.announce()
+    road.source.revise(repriced, pagu=777_000_000)
+    road.source.revise(moved, month=(road.source.plans[int(moved)].month + 1) % 12)
+    added = road.source.announce()
     own = str(road.plans(self_managed=True)[0].code)
-    road.register.revise(own, pagu=5_000_000)
+    road.source.revise(own, pagu=5_000_000)
     run = road.crawl()
     assert (run.verdict, run.new, run.changed) == (Verdict.OK, 1, 3)
     road.assert_true()
@@ -386,7 +334,7 @@ def test_changes_are_told_once(road: Road) -> None:
 def test_a_plan_that_is_taken_back_is_withdrawn_after_two_readings(road: Road) -> None:
     road.crawl()
     code = str(road.plans()[0].code)
-    road.register.withdraw(code)
+    road.source.withdraw(code)
     assert road.crawl().withdrawn == 0
     assert road.crawl().withdrawn == 1
     assert road.records()[code].tender.status is Status.WITHDRAWN
@@ -446,7 +394,7 @@ def test_drift_and_faults_are_told_and_lose_nothing(
     count = len(road.events())
     road.server.faults.add(fault, match=match)
     for plan in road.plans()[:4]:
-        road.register.revise(str(plan.code), month=(plan.month + 1) % 12)
+        road.source.revise(str(plan.code), month=(plan.month + 1) % 12)
     for _ in range(3):
         run = road.crawl()
         assert run.verdict is verdict, run.reasons
@@ -463,7 +411,7 @@ def test_drift_and_faults_are_told_and_lose_nothing(
 def test_a_source_that_ignores_its_filter_is_left_after_one_page(make_road: Callable[..., Road]) -> None:
     road = make_road(SEARCHED, providers=2, length_cap=50)
     for _ in range(300):
-        road.register.announce(BATU)
+        road.source.announce(BATU)
     road.server.faults.add("unfiltered", match="search")
     run = road.crawl()
     assert run.reasons[0].startswith("filter: search 2026: ")
@@ -500,8 +448,8 @@ def test_a_page_that_cannot_be_read_leaves_what_is_kept_and_is_tried_again(
     road = make_road(providers=60)
     road.crawl()
     changed = str(road.plans()[0].code)
-    added = road.register.announce()
-    road.register.revise(changed, pagu=777_000_000)
+    added = road.source.announce()
+    road.source.revise(changed, pagu=777_000_000)
     road.server.faults.add(fault, match=f"idPaket=({changed}|{added})")
     count = len(road.events())
     run = road.crawl()
@@ -509,8 +457,8 @@ def test_a_page_that_cannot_be_read_leaves_what_is_kept_and_is_tried_again(
     assert any(reason.startswith(f"{code}:") for reason in run.reasons), run.reasons
     kept = road.records()
     assert kept[changed].tender.incomplete
-    assert kept[changed].tender.category_detail == road.register.plans[int(changed)].category
-    assert kept[added].tender.title == road.register.plans[int(added)].title
+    assert kept[changed].tender.category_detail == road.source.plans[int(changed)].category
+    assert kept[added].tender.title == road.source.plans[int(added)].title
     assert dict(road.events(count)) == {changed: (Event.BUDGET,), added: (Event.NEW,)}
     road.server.faults.clear()
     count = len(road.events())
@@ -537,7 +485,7 @@ def test_one_refused_page_ends_nothing_and_three_end_the_run(road: Road) -> None
     road.server.faults.clear()
     road.server.faults.add("login", match="idPaket=")
     for plan in plans[1:]:
-        road.register.revise(str(plan.code), pagu=1_000_000)
+        road.source.revise(str(plan.code), pagu=1_000_000)
     run = road.crawl()
     assert run.verdict is Verdict.FAILED
     assert road.server.stats.pages["denied"] == 6
@@ -545,7 +493,7 @@ def test_one_refused_page_ends_nothing_and_three_end_the_run(road: Road) -> None
 
 def test_unknown_words_and_columns_are_told_but_no_failure(make_road: Callable[..., Road]) -> None:
     road = make_road(SEARCHED)
-    road.register.revise(str(road.plans()[0].code), category="Jasa Gaib", method="Undian")
+    road.source.revise(str(road.plans()[0].code), category="Jasa Gaib", method="Undian")
     road.server.faults.add("new_column", match="search")
     road.server.faults.add("new_label", match="detailPaket")
     run = road.crawl()
@@ -558,7 +506,7 @@ def test_unknown_words_and_columns_are_told_but_no_failure(make_road: Callable[.
 def test_an_empty_database_is_rebuilt_from_the_archive(make_road: Callable[..., Road]) -> None:
     road = make_road(SEARCHED)
     road.crawl()
-    road.register.revise(str(road.plans()[0].code), pagu=777_000_000)
+    road.source.revise(str(road.plans()[0].code), pagu=777_000_000)
     road.crawl()
     again = Repository(open_database(f"sqlite:///{road.config.folder / 'again.db'}"))
     (run,) = replay(road.config, road.config.portal, again, None, road.now)
@@ -571,12 +519,5 @@ def test_wrong_options_are_named_before_the_crawl(make_road: Callable[..., Road]
         make_road('id_kdli = "D228"').crawl()
 
 
-def write_missing_values() -> None:
-    for path in pages():
-        value = path.with_suffix(".value.json")
-        if not value.exists():
-            value.write_text(json.dumps(read_page(path), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    write_missing_values()
+    write_values(find_pages("sirup"), read_page)

@@ -6,7 +6,6 @@ of pages that have none yet, to be read before they are kept.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -30,9 +29,11 @@ from spiders.spse.pages import (
     parse_winners,
 )
 from spiders.spse.words import find_status, is_retender
+from tests.pages import as_json, find_pages, read_value, write_values
 
 WIB = ZoneInfo("Asia/Jakarta")
 FIXTURES = Path(__file__).parent / "fixtures" / "spse"
+PAGES = find_pages("spse")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "spse"
 BASE = "https://spse.example.go.id/malangkota/"
 
@@ -53,36 +54,13 @@ def read_page(path: Path) -> Any:
     return as_json(readers[reader]())
 
 
-def as_json(value: Any) -> Any:
-    """Values as plain JSON, times with their offset and amounts as text."""
-    match value:
-        case Money():
-            return f"{value.currency} {value.amount}"
-        case datetime():
-            return value.isoformat()
-        case bytes():
-            return value.hex()
-        case list() | tuple():
-            return [as_json(part) for part in value]
-        case dict():
-            return {key: as_json(part) for key, part in value.items()}
-        case _ if dataclasses.is_dataclass(value):
-            return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        case _:
-            return value
-
-
-def pages() -> list[Path]:
-    return sorted(path for path in FIXTURES.iterdir() if not path.name.endswith(".value.json"))
-
-
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_means_the_value_beside_it(path: Path) -> None:
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
 def test_every_reader_has_a_fixture() -> None:
-    readers = {path.stem.partition("-")[0] for path in pages()}
+    readers = {path.stem.partition("-")[0] for path in PAGES}
     assert readers == {"announcement", "schedule", "winners", "contracts", "realisations", "home", "list"}
 
 
@@ -224,13 +202,13 @@ def test_a_winner_page_of_another_shape_is_an_error(reader: Callable[[bytes], ob
 
 
 def test_an_announcement_of_another_package_is_an_error() -> None:
-    path = next(path for path in pages() if path.stem.startswith("announcement-tender-open"))
+    path = next(path for path in PAGES if path.stem.startswith("announcement-tender-open"))
     with pytest.raises(ShapeError, match="code is not 99"):
         parse_announcement(path.read_bytes(), "99", WIB, BASE)
 
 
 def test_an_unknown_label_is_handed_back() -> None:
-    path = next(path for path in pages() if path.stem.startswith("announcement-tender-open"))
+    path = next(path for path in PAGES if path.stem.startswith("announcement-tender-open"))
     body = path.read_bytes().replace(b"Jenis Kontrak", b"Jenis Kontrak Baru")
     assert parse_announcement(body, path.stem.rpartition("-")[2], WIB, BASE).unknown == ("label Jenis Kontrak Baru",)
 
@@ -284,12 +262,5 @@ def test_an_evaluation_done_again_is_no_retender() -> None:
     assert is_retender(("Seleksi Ulang",))
 
 
-def write_missing_values() -> None:
-    for path in pages():
-        value = path.with_suffix(".value.json")
-        if not value.exists():
-            value.write_text(json.dumps(read_page(path), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    write_missing_values()
+    write_values(PAGES, read_page)

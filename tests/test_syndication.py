@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from demo.newsroom import Newsroom
 from demo.syndication import FAULTS, Feeds
 from spiders.reading import ShapeError
 from spiders.syndication import parse_date, parse_feed, parse_xml
-from tests.news_road import NewsRoad, open_road
+from tests.news_road import BAD_LINES, NewsRoad, open_road
 from tests.road import NOW, WIB
 
 FIXTURES = Path(__file__).parent / "fixtures" / "syndication"
@@ -31,9 +31,8 @@ def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeR
     with ExitStack() as roads:
 
         def make(articles: int = 12, path: str = "/rss.xml", options: str = "") -> NewsRoad:
-            newsroom = Newsroom(NOW, articles)
-            feeds = Feeds(newsroom)
-            return roads.enter_context(open_road(tmp_path, "syndication", feeds, newsroom, path, options))
+            feeds = Feeds(Newsroom(NOW, articles))
+            return roads.enter_context(open_road(tmp_path, "syndication", feeds, path, options))
 
         yield make
 
@@ -222,12 +221,8 @@ def test_a_first_crawl_reads_the_feed_and_a_second_changes_nothing(make_road: Ma
 
 def test_new_and_edited_items_are_told_once(road: NewsRoad) -> None:
     road.crawl()
-    count = len(road.events())
-    added = road.newsroom.publish()
-    road.newsroom.edit(added.id - 3, "Diralat.")
-    run = road.crawl(Sweep.OPEN)
-    assert (run.verdict, run.new, run.changed) == (Verdict.OK, 1, 1)
-    assert sorted(events for _, events in road.events()[count:]) == [(Event.DETAILS,), (Event.NEW,)]
+    *_, told = road.crawl_news()
+    assert sorted(events for _, events in told) == [(Event.DETAILS,), (Event.NEW,)]
     assert road.crawl().changed == 0
 
 
@@ -245,12 +240,7 @@ def test_a_limit_reads_the_first_items(road: NewsRoad) -> None:
 
 
 def test_a_feed_gone_quiet_is_told(make_road: MakeRoad) -> None:
-    road = make_road(options='stale_after = "7d"')
-    assert road.crawl().verdict is Verdict.OK
-    road.newsroom.now += timedelta(days=8)
-    run = road.crawl()
-    assert run.verdict is Verdict.PARTIAL
-    assert run.reasons[0].startswith("stale: ")
+    make_road(options='stale_after = "7d"').assert_stale(8)
 
 
 BAD_DAYS = [
@@ -262,24 +252,13 @@ BAD_DAYS = [
     ("anonymous", Verdict.PARTIAL, "shape: an item without guid, id and link, left out"),
     ("odd_date", Verdict.PARTIAL, "shape: a date that is none of RFC 822 or RFC 3339"),
     ("empty", Verdict.OK, ""),
-    ("error", Verdict.FAILED, "listing: blp: 500"),
-    ("truncated", Verdict.FAILED, "listing: blp: "),
-    ("challenge", Verdict.BLOCKED, "blocked: "),
+    *BAD_LINES,
 ]
 
 
 @pytest.mark.parametrize(("fault", "verdict", "reason"), BAD_DAYS)
 def test_faults_are_told_and_nothing_wrong_is_stored(road: NewsRoad, fault: str, verdict: Verdict, reason: str) -> None:
-    road.crawl()
-    before = road.content()
-    road.server.faults.add(fault, match="xml")
-    run = road.crawl()
-    assert run.verdict is verdict
-    assert not reason or any(told.startswith(reason) for told in run.reasons), run.reasons
-    assert (run.new, run.changed, run.withdrawn) == (0, 0, 0)
-    assert road.content() == before
-    road.server.faults.clear()
-    assert (road.crawl().verdict, road.content()) == (Verdict.OK, before)
+    road.assert_bad_days(fault, "xml", verdict, reason)
 
 
 def test_every_fault_of_the_stand_in_is_tried() -> None:

@@ -15,23 +15,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.config import Config, ConfigError, parse_config
+from aggregator.config import ConfigError
 from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Record, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
 from aggregator.repository import Repository
-from demo.server import Server, serve
 from demo.ted import Ted
-from spiders.crawl import Order, crawl
 from spiders.options import parse_options
 from spiders.reading import ShapeError
 from spiders.replay import replay
 from spiders.ted import spider as ted_spider
 from spiders.ted.notices import FIELDS, find_status, make_tender, parse_page
 from spiders.ted.spider import ROWS, Options, write_query
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value, tell_odd, write_values
+from tests.road import NOW, SourceRoad, make_config
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
 BRUSSELS = ZoneInfo("Europe/Brussels")
 FIXTURES = Path(__file__).parent / "fixtures" / "ted"
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "ted"
@@ -45,19 +42,16 @@ def read_page(path: Path, language: str = "eng") -> dict[str, Any]:
         "token": page.token,
         "size": page.size,
         "tenders": [make_tender("ted", notice, language, NOW).as_dict() for notice in page.notices],
-        "unknown": {notice.key: list(notice.unknown) for notice in page.notices if notice.unknown},
-        "broken": [f"{error} ({error.sample})" for error in page.broken],
+        **tell_odd(page.notices, page.broken),
     }
 
 
 # Pages ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*[a-z].json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_pages("ted"), ids=lambda path: path.stem)
 def test_each_page_means_its_value(path: Path) -> None:
-    if path.name.endswith(".value.json"):
-        return
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
 @pytest.mark.parametrize(
@@ -137,67 +131,40 @@ def test_a_recorded_answer_is_read() -> None:
 # Crawls ---------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Road:
-    """The stand-in, the configuration that reads it, and the database that keeps it."""
-
-    ted: Ted
-    server: Server
-    folder: Path
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
-    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 60, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.ted.now = self.now
-        self.ted.asked.clear()
-        self.server.stats.reset()
-        order_ = Order(sweep=sweep, **order)
-        (run,) = crawl(self.config, self.config.portal, self.repository, order_, now=self.now)
-        return run
-
-    def configure(self, options: str) -> None:
-        self.config = make_config(self.config.portal[0].url, self.folder, options)
-
-    def records(self) -> dict[str, Record]:
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, BRUSSELS)}
-
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, BRUSSELS, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
-
-    def keys(self, country: str = "") -> set[str]:
-        return {key for key, notice in self.ted.notices.items() if country in ("", *notice["buyer-country"])}
-
-    def open_call(self) -> str:
-        return next(r.tender.key for r in self.records().values() if r.tender.status is Status.ACTIVE)
-
-    @property
-    def searches(self) -> int:
-        return self.server.stats.pages["search"]
-
-
-ALL = 'scope = "ALL"\n'
+TABLE = '[[portal]]\nid = "ted"\nfamily = "ted"\nname = "TED"\nurl = "{url}/v3"\ntimezone = "Europe/Brussels"\n'
+OPTIONS = "[portal.options]\n"
+ASKED = f'{TABLE}{OPTIONS}query = "{QUERY}"\n'
+WHOLE = 'scope = "ALL"\n'
 ITERATION = 'pagination = "ITERATION"\n'
 FRANCE = 'countries = ["FRA"]\n'
 
 
-def make_config(url: str, folder: Path, options: str = ALL) -> Config:
-    head = CONFIG.split("[[portal]]")[0]
-    portal = f'[[portal]]\nid = "ted"\nfamily = "ted"\nname = "TED"\nurl = "{url}"\ntimezone = "Europe/Brussels"\n'
-    return parse_config(f'{head}{portal}[portal.options]\nquery = "{QUERY}"\n{options}', folder / "warta.toml")
+@dataclass
+class Road(SourceRoad[Ted]):
+    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 60, **order: Any) -> Run:
+        self.source.now = self.now + timedelta(minutes=minutes)
+        self.source.asked.clear()
+        return super().crawl(sweep, minutes, **order)
+
+    def keys(self, country: str = "") -> set[str]:
+        return {key for key, notice in self.source.notices.items() if country in ("", *notice["buyer-country"])}
+
+    def open_call(self) -> str:
+        return next(key for key, tender in self.tenders().items() if tender.status is Status.ACTIVE)
+
+    @property
+    def searches(self) -> int:
+        return self.asked("search")
 
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    ted = Ted(NOW, 90)
-    with serve([ted]) as server:
-        config = make_config(f"{server.url}/ted/v3", tmp_path)
-        yield Road(ted, server, tmp_path, config, Repository(open_database(config.database_url)))
+    with Road.open(Ted(NOW, 90), ASKED, tmp_path) as road:
+        road.configure(WHOLE)
+        yield road
 
 
-@pytest.mark.parametrize("options", [ALL, ALL + ITERATION])
+@pytest.mark.parametrize("options", [WHOLE, WHOLE + ITERATION])
 def test_a_first_crawl_reads_every_notice_and_stops_when_the_total_has_come(road: Road, options: str) -> None:
     road.configure(options)
     run = road.crawl()
@@ -216,18 +183,16 @@ def test_no_page_follows_a_full_last_one_whatever_the_token_says(tmp_path: Path)
     ted = Ted(NOW, 0)
     for _ in range(2 * ROWS):
         ted.add()
-    with serve([ted]) as server:
-        config = make_config(f"{server.url}/ted/v3", tmp_path, ALL + ITERATION)
-        road = Road(ted, server, tmp_path, config, Repository(open_database(config.database_url)))
+    with Road.open(ted, ASKED + WHOLE + ITERATION, tmp_path) as road:
         run = road.crawl()
         assert (run.verdict, run.seen, road.searches) == (Verdict.OK, 2 * ROWS, 2)
         assert [asked.get("iterationNextToken") for asked in ted.asked] == [None, "it-100"]
 
 
 def test_what_is_asked_for(road: Road) -> None:
-    road.configure(ALL + FRANCE + "days = 30\n")
+    road.configure(WHOLE + FRANCE + "days = 30\n")
     road.crawl()
-    (asked,) = road.ted.asked
+    (asked,) = road.source.asked
     assert asked == {
         "query": f"({QUERY}) AND buyer-country IN (FRA) AND publication-date >= 20261025 SORT BY publication-date DESC",
         "fields": list(FIELDS),
@@ -241,26 +206,18 @@ def test_what_is_asked_for(road: Road) -> None:
 
 def test_a_second_crawl_finds_nothing_new(road: Road) -> None:
     road.crawl()
-    told = road.events()
-    run = road.crawl()
-    assert (run.verdict, run.new, run.changed, run.unchanged) == (Verdict.OK, 0, 0, run.seen)
-    assert road.events() == told
+    road.assert_nothing_new()
 
 
 def test_an_open_sweep_asks_for_one_page_while_nothing_is_new(road: Road) -> None:
     road.crawl()
-    assert road.crawl(Sweep.OPEN).verdict is Verdict.OK
-    assert road.searches == 1
-    key = road.ted.add()
-    run = road.crawl(Sweep.OPEN)
-    assert (run.verdict, run.new, road.searches) == (Verdict.OK, 1, 2)
-    assert key in road.records()
+    road.assert_stops_early("search", road.source.add)
 
 
 def test_a_changed_notice_is_told_once(road: Road) -> None:
     road.crawl()
     key = road.open_call()
-    road.ted.notices[key]["deadline-receipt-tender-date-lot"] = ["2027-02-01+01:00", "2027-02-01+01:00"]
+    road.source.notices[key]["deadline-receipt-tender-date-lot"] = ["2027-02-01+01:00", "2027-02-01+01:00"]
     told = len(road.events())
     assert road.crawl().changed == 1
     ((changed, events),) = road.events()[told:]
@@ -268,7 +225,7 @@ def test_a_changed_notice_is_told_once(road: Road) -> None:
     assert road.records()[key].tender.deadline == datetime(2027, 2, 1, 15, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("options", [ALL, 'scope = "ACTIVE"\n', ALL + "days = 10\n"])
+@pytest.mark.parametrize("options", [WHOLE, 'scope = "ACTIVE"\n', WHOLE + "days = 10\n"])
 def test_a_call_is_complete_when_its_deadline_has_passed_in_the_list_or_not(road: Road, options: str) -> None:
     road.configure(options)
     road.crawl()
@@ -286,7 +243,7 @@ def test_a_call_asked_for_by_number_that_cannot_be_read_is_told_and_stays_as_it_
     road.configure('scope = "ACTIVE"\n')
     road.crawl()
     key = road.open_call()
-    road.ted.notices = {key: road.ted.notices[key]}
+    road.source.notices = {key: road.source.notices[key]}
     road.server.faults.add("odd_row", "search")
     run = road.crawl(minutes=60 * 24 * 60)
     assert (run.verdict, road.records()[key].tender.status) == (Verdict.PARTIAL, Status.ACTIVE)
@@ -298,16 +255,15 @@ def test_the_archive_read_again_gives_the_same(road: Road) -> None:
     road.configure(ITERATION + "days = 40\n")
     road.crawl()
     road.crawl(minutes=60 * 24 * 20)
-    again = Repository(open_database(f"sqlite:///{road.folder / 'again.db'}"))
+    again = Repository(open_database(f"sqlite:///{road.config.folder / 'again.db'}"))
     (run,) = replay(road.config, road.config.portal, again, None, road.now + timedelta(days=3))
     assert (run.verdict, run.reasons) == (Verdict.OK, ())
-    found = again.find(Filter(), road.now, BRUSSELS)
-    assert {record.tender.key: record.tender for record in found} == {k: r.tender for k, r in road.records().items()}
+    assert replace(road, repository=again).tenders() == road.tenders()
 
 
 def test_a_notice_is_never_withdrawn(road: Road) -> None:
     road.crawl()
-    del road.ted.notices[road.open_call()]
+    del road.source.notices[road.open_call()]
     assert [road.crawl().withdrawn for _ in range(3)] == [0, 0, 0]
 
 
@@ -315,20 +271,20 @@ def test_a_notice_is_never_withdrawn(road: Road) -> None:
 def test_a_limit_takes_the_newest(road: Road, limit: int, searches: int) -> None:
     run = road.crawl(limit=limit)
     assert (run.verdict, run.seen, road.searches) == (Verdict.OK, limit, searches)
-    newest = sorted(road.ted.notices.values(), key=lambda n: n["publication-date"], reverse=True)[:limit]
+    newest = sorted(road.source.notices.values(), key=lambda n: n["publication-date"], reverse=True)[:limit]
     assert road.records().keys() == {notice["publication-number"] for notice in newest}
 
 
-@pytest.mark.parametrize("options", [ALL, ALL + ITERATION])
+@pytest.mark.parametrize("options", [WHOLE, WHOLE + ITERATION])
 def test_pages_smaller_than_asked_for_are_accepted(road: Road, options: str) -> None:
     road.configure(options)
-    road.ted.rows_cap = 30
+    road.source.rows_cap = 30
     assert road.crawl().verdict is Verdict.OK
     assert road.records().keys() == road.keys()
 
 
 def test_no_notices_are_no_error(road: Road) -> None:
-    road.ted.notices.clear()
+    road.source.notices.clear()
     run = road.crawl()
     assert (run.verdict, run.seen, run.reasons, road.searches) == (Verdict.OK, 0, (), 1)
 
@@ -340,7 +296,7 @@ def test_more_than_page_numbers_reach_is_told_and_a_token_reaches_it(
     run = road.crawl()
     assert (run.verdict, run.seen) == (Verdict.PARTIAL, 200)
     assert [reason.partition(":")[0] for reason in run.reasons] == ["short"]
-    road.configure(ALL + ITERATION)
+    road.configure(WHOLE + ITERATION)
     assert (road.crawl().verdict, len(road.records())) == (Verdict.OK, 270)
 
 
@@ -388,11 +344,9 @@ def test_there_are_no_other_kinds(road: Road) -> None:
 def test_a_broken_contract_is_told_and_stores_nothing_wrong(
     road: Road, fault: str, skip: int, options: str, verdict: Verdict, reason: str
 ) -> None:
-    road.configure(ALL + options)
+    road.configure(WHOLE + options)
     road.server.faults.add(fault, "search", skip=skip, seconds=3600)
-    run = road.crawl()
-    assert run.verdict is verdict
-    assert any(text.startswith(f"{reason}:") for text in run.reasons)
+    road.assert_told(verdict, f"{reason}:")
     assert road.searches <= 5
     whole = road.keys("FRA" if options == FRANCE else "")
     assert road.records().keys() <= whole
@@ -409,15 +363,9 @@ def test_a_broken_contract_is_told_and_stores_nothing_wrong(
     ],
 )
 def test_bad_days_withdraw_nothing_and_change_nothing(road: Road, fault: str) -> None:
-    road.configure(ALL + FRANCE)
+    road.configure(WHOLE + FRANCE)
     road.crawl()
-    before = {key: record.tender for key, record in road.records().items()}
-    road.server.faults.add(fault)
-    for _ in range(3):
-        run = road.crawl()
-        assert run.verdict is not Verdict.OK or fault == "empty"
-        assert run.withdrawn == 0
-    assert {key: record.tender for key, record in road.records().items()} == before
+    road.assert_unmoved(fault)
 
 
 def test_a_search_that_timed_out_once_is_asked_for_again(road: Road) -> None:
@@ -433,11 +381,8 @@ def test_a_wait_that_is_asked_for_is_kept(road: Road) -> None:
 
 
 def test_a_source_gone_quiet_is_told(road: Road) -> None:
-    road.configure(ALL + 'stale_after = "30d"\n')
-    assert road.crawl().verdict is Verdict.OK
-    run = road.crawl(minutes=40 * 24 * 60)
-    assert run.verdict is Verdict.PARTIAL
-    assert [reason.split(":")[0] for reason in run.reasons] == ["stale"]
+    road.configure(WHOLE + 'stale_after = "30d"\n')
+    road.assert_stale(40)
 
 
 @pytest.mark.parametrize(
@@ -454,20 +399,15 @@ def test_a_source_gone_quiet_is_told(road: Road) -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(tmp_path: Path, options: str, told: str) -> None:
-    text = CONFIG.split("[[portal]]")[0] + '[[portal]]\nid = "ted"\nfamily = "ted"\nname = "TED"\n'
-    text += f'url = "https://api.example.org/v3"\n[portal.options]\n{options}\n'
-    (portal,) = parse_config(text, tmp_path / "warta.toml").portal
+    (portal,) = make_config(f"{TABLE}{OPTIONS}{options}\n", "https://api.example.org", tmp_path).portal
     with pytest.raises(ConfigError, match=told):
         parse_options(Options, portal)
 
 
 def test_an_expert_query_stands_in_brackets_of_its_own() -> None:
-    config = make_config("https://api.example.org/v3", Path("."), "")
+    config = make_config(ASKED, "https://api.example.org", Path("."))
     assert write_query(parse_options(Options, config.portal[0]), NOW) == f"({QUERY}) SORT BY publication-date DESC"
 
 
 if __name__ == "__main__":
-    for fixture in FIXTURES.glob("*.json"):
-        value = fixture.with_suffix(".value.json")
-        if not fixture.name.endswith(".value.json") and not value.exists():
-            value.write_text(json.dumps(read_page(fixture), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_values(find_pages("ted"), read_page)

@@ -17,7 +17,7 @@ from demo.newsroom import EVERY, Newsroom
 from demo.wordpress import FAULTS, Site
 from spiders.reading import ShapeError
 from spiders.wordpress import WordpressOptions, find_after, parse_posts, parse_totals
-from tests.news_road import NewsRoad, open_road
+from tests.news_road import BAD_LINES, NewsRoad, open_road
 from tests.road import NOW, WIB
 
 FIXTURES = Path(__file__).parent / "fixtures" / "wordpress"
@@ -32,9 +32,8 @@ def make_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeR
     with ExitStack() as roads:
 
         def make(articles: int = 12, options: str = "") -> NewsRoad:
-            newsroom = Newsroom(NOW, articles)
-            site = Site(newsroom)
-            return roads.enter_context(open_road(tmp_path, "wordpress", site, newsroom, options=options))
+            site = Site(Newsroom(NOW, articles))
+            return roads.enter_context(open_road(tmp_path, "wordpress", site, options=options))
 
         yield make
 
@@ -214,13 +213,9 @@ def test_categories_and_since_narrow_the_list(make_road: MakeRoad) -> None:
 
 def test_new_and_edited_posts_are_told_once(road: NewsRoad) -> None:
     road.crawl()
-    count = len(road.events())
-    added = road.newsroom.publish()
-    road.newsroom.edit(added.id - 3, "Diralat.")
-    run = road.crawl(Sweep.OPEN)
-    assert (run.verdict, run.new, run.changed) == (Verdict.OK, 1, 1)
-    assert dict(road.events()[count:]) == {str(added.id): (Event.NEW,), str(added.id - 3): (Event.DETAILS,)}
-    assert road.records()[str(added.id - 3)].tender.description == "Diralat."
+    added, edited, told = road.crawl_news()
+    assert dict(told) == {added: (Event.NEW,), edited: (Event.DETAILS,)}
+    assert road.records()[edited].tender.description == "Diralat."
     assert road.crawl().changed == 0
 
 
@@ -242,12 +237,7 @@ def test_a_month_goes_by(road: NewsRoad) -> None:
 
 
 def test_a_site_gone_quiet_is_told(make_road: MakeRoad) -> None:
-    road = make_road(options='stale_after = "7d"')
-    assert road.crawl().verdict is Verdict.OK
-    road.newsroom.now += timedelta(days=8)
-    run = road.crawl()
-    assert run.verdict is Verdict.PARTIAL
-    assert run.reasons[0].startswith("stale: the newest item is older than 7 days")
+    make_road(options='stale_after = "7d"').assert_stale(8, "stale: the newest item is older than 7 days")
 
 
 # Bad days -------------------------------------------------------------------------------------------------
@@ -262,25 +252,13 @@ BAD_DAYS = [
     ("empty", Verdict.PARTIAL, "short: posts: 12 announced, 0 came"),
     ("duplicates", Verdict.PARTIAL, "duplicate_key: posts: an id stands twice"),
     ("unsorted", Verdict.PARTIAL, "unsorted: posts: not newest first as asked"),
-    ("error", Verdict.FAILED, "listing: blp: 500"),
-    ("truncated", Verdict.FAILED, "listing: blp: "),
-    ("challenge", Verdict.BLOCKED, "blocked: "),
+    *BAD_LINES,
 ]
 
 
 @pytest.mark.parametrize(("fault", "verdict", "reason"), BAD_DAYS)
 def test_faults_are_told_and_nothing_wrong_is_stored(road: NewsRoad, fault: str, verdict: Verdict, reason: str) -> None:
-    road.crawl()
-    before = road.content()
-    road.server.faults.add(fault, match="wp-json")
-    for _ in range(3):
-        run = road.crawl()
-        assert run.verdict is verdict
-        assert any(told.startswith(reason) for told in run.reasons), run.reasons
-        assert (run.new, run.changed, run.withdrawn) == (0, 0, 0)
-    assert road.content() == before
-    road.server.faults.clear()
-    assert road.crawl().verdict is Verdict.OK
+    road.assert_bad_days(fault, "wp-json", verdict, reason)
 
 
 def test_every_fault_of_the_stand_in_is_tried() -> None:

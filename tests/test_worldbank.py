@@ -8,28 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.config import Config, ConfigError, parse_config
-from aggregator.database import open_database
-from aggregator.filters import Filter
-from aggregator.models import Category, Event, Kind, Method, Record, Run, Status, Sweep, Verdict
-from aggregator.repository import Repository
-from demo.server import Server, serve
+from aggregator.config import ConfigError
+from aggregator.models import Category, Event, Kind, Method, Status, Sweep, Verdict
 from demo.worldbank import WorldBank
-from spiders.crawl import Order, crawl
 from spiders.options import parse_options
 from spiders.reading import ShapeError
 from spiders.worldbank import ROWS, Options, find_status, make_tender, parse_markup, parse_page
-from tests.conftest import CONFIG
+from tests.pages import find_pages, read_value, tell_odd, write_values
+from tests.road import NOW, WIB, SourceRoad, make_config
 
-NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
-WIB = ZoneInfo("Asia/Jakarta")
 FIXTURES = Path(__file__).parent / "fixtures" / "worldbank"
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "worldbank"
 
@@ -41,19 +34,16 @@ def read_page(path: Path) -> dict[str, Any]:
         "total": page.total,
         "size": page.size,
         "tenders": [make_tender("bank", notice, NOW).as_dict() for notice in page.notices],
-        "unknown": {notice.key: list(notice.unknown) for notice in page.notices if notice.unknown},
-        "broken": [f"{error} ({error.sample})" for error in page.broken],
+        **tell_odd(page.notices, page.broken),
     }
 
 
 # Pages ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*[a-z].json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_pages("worldbank"), ids=lambda path: path.stem)
 def test_each_page_means_its_value(path: Path) -> None:
-    if path.name.endswith(".value.json"):
-        return
-    assert read_page(path) == json.loads(path.with_suffix(".value.json").read_text(encoding="utf-8"))
+    assert read_page(path) == read_value(path)
 
 
 @pytest.mark.parametrize(
@@ -134,50 +124,23 @@ def test_recorded_notices_are_read() -> None:
 # Crawls ---------------------------------------------------------------------------------------------------
 
 
+TABLE = '[[portal]]\nid = "bank"\nfamily = "worldbank"\nname = "World Bank"\nurl = "{url}"\n'
+
+
 @dataclass
-class Road:
-    """The stand-in, the configuration that reads it, and the database that keeps it."""
-
-    bank: WorldBank
-    server: Server
-    config: Config
-    repository: Repository
-    now: datetime = NOW
-
-    def crawl(self, sweep: Sweep = Sweep.FULL, minutes: float = 60, **order: Any) -> Run:
-        self.now += timedelta(minutes=minutes)
-        self.server.stats.reset()
-        order_ = Order(sweep=sweep, **order)
-        (run,) = crawl(self.config, self.config.portal, self.repository, order_, now=self.now)
-        return run
-
-    def records(self) -> dict[str, Record]:
-        return {record.tender.key: record for record in self.repository.find(Filter(), self.now, WIB)}
-
-    def events(self) -> list[tuple[str, tuple[Event, ...]]]:
-        found = self.repository.find_releases(Filter(), self.now, WIB, limit=10_000)
-        return [(release.key, release.events) for release, _ in reversed(found)]
-
+class Road(SourceRoad[WorldBank]):
     def keys(self) -> set[str]:
-        return {notice["id"] for notice in self.bank.of("Indonesia")}
+        return {notice["id"] for notice in self.source.of("Indonesia")}
 
     @property
     def rows(self) -> int:
-        return self.server.stats.pages["rows"]
-
-
-def make_config(url: str, folder: Path, options: str = "") -> Config:
-    head = CONFIG.split("[[portal]]")[0]
-    portal = f'[[portal]]\nid = "bank"\nfamily = "worldbank"\nname = "World Bank"\nurl = "{url}"\n{options}'
-    return parse_config(head + portal, folder / "warta.toml")
+        return self.asked("rows")
 
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    bank = WorldBank(NOW, 250)
-    with serve([bank]) as server:
-        config = make_config(f"{server.url}/worldbank", tmp_path)
-        yield Road(bank, server, config, Repository(open_database(config.database_url)))
+    with Road.open(WorldBank(NOW, 250), TABLE, tmp_path) as road:
+        yield road
 
 
 def test_a_first_crawl_reads_every_notice_of_the_country(road: Road) -> None:
@@ -193,26 +156,18 @@ def test_a_first_crawl_reads_every_notice_of_the_country(road: Road) -> None:
 
 def test_a_second_crawl_finds_nothing_new(road: Road) -> None:
     road.crawl()
-    told = road.events()
-    run = road.crawl()
-    assert (run.verdict, run.new, run.changed, run.unchanged) == (Verdict.OK, 0, 0, run.seen)
-    assert road.events() == told
+    road.assert_nothing_new()
 
 
 def test_an_open_sweep_asks_for_one_page_while_nothing_is_new(road: Road) -> None:
     road.crawl()
-    assert road.crawl(Sweep.OPEN).verdict is Verdict.OK
-    assert road.rows == 1
-    key = road.bank.add()
-    run = road.crawl(Sweep.OPEN)
-    assert (run.verdict, run.new, road.rows) == (Verdict.OK, 1, 2)
-    assert key in road.records()
+    road.assert_stops_early("rows", road.source.add)
 
 
 def test_a_changed_notice_is_told_once(road: Road) -> None:
     road.crawl()
     key = next(r.tender.key for r in road.records().values() if r.tender.status is Status.ACTIVE)
-    road.bank.notices[key]["submission_deadline_date"] = "2027-02-01T00:00:00Z"
+    road.source.notices[key]["submission_deadline_date"] = "2027-02-01T00:00:00Z"
     told = len(road.events())
     assert road.crawl().changed == 1
     assert road.events()[told:] == [(key, (Event.DEADLINE,))]
@@ -232,7 +187,7 @@ def test_a_call_is_complete_when_its_deadline_has_passed(road: Road) -> None:
 def test_a_notice_that_is_gone_is_withdrawn_after_two_full_sweeps(road: Road) -> None:
     road.crawl()
     key = sorted(road.keys())[3]
-    del road.bank.notices[key]
+    del road.source.notices[key]
     assert road.crawl().withdrawn == 0
     assert road.crawl(Sweep.OPEN).withdrawn == 0
     assert road.crawl().withdrawn == 1
@@ -255,21 +210,19 @@ def test_a_full_last_page_is_followed_by_one_that_is_empty(tmp_path: Path) -> No
     bank = WorldBank(NOW, 0)
     for _ in range(2 * ROWS):
         bank.add()
-    with serve([bank]) as server:
-        config = make_config(f"{server.url}/worldbank", tmp_path)
-        road = Road(bank, server, config, Repository(open_database(config.database_url)))
+    with Road.open(bank, TABLE, tmp_path) as road:
         run = road.crawl()
         assert (run.verdict, run.seen, road.rows) == (Verdict.OK, 2 * ROWS, 3)
 
 
 def test_pages_smaller_than_asked_for_are_accepted(road: Road) -> None:
-    road.bank.rows_cap = 30
+    road.source.rows_cap = 30
     assert road.crawl().verdict is Verdict.OK
     assert road.records().keys() == road.keys()
 
 
 def test_no_notices_are_no_error(road: Road) -> None:
-    road.bank.notices.clear()
+    road.source.notices.clear()
     run = road.crawl()
     assert (run.verdict, run.seen, run.reasons) == (Verdict.OK, 0, ())
 
@@ -303,9 +256,7 @@ def test_a_broken_contract_is_told_and_stores_nothing_wrong(
     road: Road, fault: str, match: str, verdict: Verdict, reason: str
 ) -> None:
     road.server.faults.add(fault, match, seconds=3600)
-    run = road.crawl()
-    assert run.verdict is verdict
-    assert any(text.startswith(f"{reason}:") for text in run.reasons)
+    road.assert_told(verdict, f"{reason}:")
     assert road.rows <= 5
     assert road.records().keys() <= road.keys()
     road.server.faults.clear()
@@ -317,22 +268,12 @@ def test_a_broken_contract_is_told_and_stores_nothing_wrong(
 @pytest.mark.parametrize("fault", ["unfiltered", "stray", "stuck", "short", "empty", "odd_row", "drifted", "html"])
 def test_bad_days_withdraw_nothing_and_change_nothing(road: Road, fault: str) -> None:
     road.crawl()
-    before = {key: record.tender for key, record in road.records().items()}
-    road.server.faults.add(fault)
-    for _ in range(3):
-        run = road.crawl()
-        assert run.verdict is not Verdict.OK or fault == "empty"
-        assert run.withdrawn == 0
-    assert {key: record.tender for key, record in road.records().items()} == before
+    road.assert_unmoved(fault)
 
 
-def test_a_source_gone_quiet_is_told(road: Road, tmp_path: Path) -> None:
-    url = road.config.portal[0].url
-    road.config = make_config(url, tmp_path, '[portal.options]\nstale_after = "30d"\n')
-    assert road.crawl().verdict is Verdict.OK
-    run = road.crawl(minutes=40 * 24 * 60)
-    assert run.verdict is Verdict.PARTIAL
-    assert [reason.split(":")[0] for reason in run.reasons] == ["stale"]
+def test_a_source_gone_quiet_is_told(road: Road) -> None:
+    road.configure('[portal.options]\nstale_after = "30d"\n')
+    road.assert_stale(40)
 
 
 @pytest.mark.parametrize(
@@ -344,13 +285,10 @@ def test_a_source_gone_quiet_is_told(road: Road, tmp_path: Path) -> None:
     ],
 )
 def test_options_that_cannot_be_are_named(tmp_path: Path, options: str, told: str) -> None:
-    (portal,) = make_config("https://bank.example.org/api", tmp_path, options).portal
+    (portal,) = make_config(TABLE + options, "https://bank.example.org/api", tmp_path).portal
     with pytest.raises(ConfigError, match=told):
         parse_options(Options, portal)
 
 
 if __name__ == "__main__":
-    for fixture in FIXTURES.glob("*.json"):
-        value = fixture.with_suffix(".value.json")
-        if not fixture.name.endswith(".value.json") and not value.exists():
-            value.write_text(json.dumps(read_page(fixture), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_values(find_pages("worldbank"), read_page)

@@ -16,10 +16,15 @@ from zoneinfo import ZoneInfo
 
 from spiders.reading import ShapeError, clean_text
 
-LARGEST_ZIP = 256 * 1024 * 1024  # bytes unpacked; more is a bomb, or too much to hold at once
+LARGEST_ZIP = 64 * 1024 * 1024  # bytes unpacked; more is too much to hold at once
+MOST_RATIO = 100  # bytes unpacked for one packed; JSON has 10 to 25, what is above is a bomb
+MOST_VALUES = 4_000_000  # in one JSON: an empty list has two bytes there and some 60 in memory
 
 # A process is told from its beginning when one of its releases has one of these tags.
 OPENING_TAGS = frozenset({"planning", "tender", "compiled"})
+
+MOST_REJECTED = 1000  # releases that cannot be read; more is no package
+_SMALL = 1024 * 1024  # bytes that may come of whatever little they are packed in
 
 _PACKAGE_FIELDS = frozenset(
     {"uri", "version", "extensions", "publishedDate", "publisher", "license", "publicationPolicy"}
@@ -58,10 +63,16 @@ class Package:
 
 def parse_json(body: bytes) -> Any:
     """Strict JSON with exact numbers; no NaN."""
+    _refuse_many(body)
     try:
         return json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ShapeError(f"no JSON: {error}"[:160], body[:200].decode("utf-8", "replace")) from error
+
+
+def _refuse_many(body: bytes) -> None:
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ShapeError(f"JSON of more than {MOST_VALUES} values", body[:200].decode("utf-8", "replace"))
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -78,16 +89,18 @@ def parse_package(body: bytes, zone: ZoneInfo, total: str = "") -> Package:
 
 def parse_lines(body: bytes, zone: ZoneInfo) -> Package:
     """JSON Lines: a release, a compiled release, a record or a package on each; blank lines don't count."""
-    return _join(read_package(parse_json(line), zone) for line in body.splitlines() if line.strip())
+    _refuse_many(body)
+    return _join(read_package(parse_json(line), zone) for line in io.BytesIO(body) if line.strip())
 
 
 def parse_zip(body: bytes, zone: ZoneInfo) -> Package:
-    """All ``.json`` and ``.jsonl`` files of a ZIP, in the order of their names."""
+    """All ``.json`` and ``.jsonl`` files of a ZIP, one after another in the order of their names."""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             files = [i for i in archive.infolist() if i.filename.lower().endswith((".json", ".jsonl"))]
-            if sum(info.file_size for info in files) > LARGEST_ZIP:
-                raise ShapeError(f"a ZIP that unpacks to more than {LARGEST_ZIP} bytes")
+            size = sum(info.file_size for info in files)
+            if size > LARGEST_ZIP or (size > _SMALL and size > MOST_RATIO * len(body)):
+                raise ShapeError(f"a ZIP of {len(body)} bytes that unpacks to more than it may: {size}")
             if not files:
                 raise ShapeError("a ZIP without JSON files", ", ".join(archive.namelist()[:5]))
             return _join(_read_member(archive, info, zone) for info in sorted(files, key=lambda i: i.filename))
@@ -110,7 +123,13 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, zone: ZoneInfo
 
 
 def _join(packages: Iterator[Package]) -> Package:
-    found = list(packages)
+    found: list[Package] = []
+    rejected = 0
+    for package in packages:
+        found.append(package)
+        rejected += len(package.rejected)
+        if rejected > MOST_REJECTED:
+            raise package.rejected[-1]
     return Package(
         releases=tuple(release for package in found for release in package.releases),
         records=tuple(ocid for package in found for ocid in package.records),
@@ -122,6 +141,8 @@ def _join(packages: Iterator[Package]) -> Package:
 def read_package(value: Any, zone: ZoneInfo, total: str = "") -> Package:
     """JSON → Package: by its fields a package, a record or a release; a list is a bare list of them."""
     if isinstance(value, list):
+        if any(isinstance(part, list) for part in value):
+            raise ShapeError("neither releases nor records", "a list of lists")
         return _join(read_package(part, zone) for part in value)
     if not isinstance(value, dict):
         raise ShapeError("neither releases nor records", value)
@@ -173,6 +194,8 @@ def _read_parts(parts: list[Any], zone: ZoneInfo, read: Callable[[Any, ZoneInfo]
             found = read(part, zone)
         except ShapeError as error:
             rejected.append(error)
+            if len(rejected) > MOST_REJECTED:
+                raise
             continue
         releases += found
         if read is _read_record:

@@ -15,7 +15,8 @@ from spiders.ocds.packages import OPENING_TAGS, Package, Release
 class Chain:
     """The pages of one listing or window, each named by the one before. ``place`` names it in problems.
 
-    ``seen`` holds ocid and id of every release that came, and what is told of those that cannot be read.
+    ``seen`` holds ocid and id of every release that came, and what is told of those that cannot be read. ``deaf``: the
+    publisher does not listen to the window that it is asked for, so there is no use in reading on.
     """
 
     place: str
@@ -23,6 +24,7 @@ class Chain:
     slack: timedelta = timedelta(0)
     seen: set[tuple[str, str]] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
+    deaf: bool = False
 
     def accept(self, package: Package) -> tuple[list[Release], list[Problem]]:
         """The releases of one more page that are new and stand in the window, and what is wrong with the others."""
@@ -33,6 +35,11 @@ class Chain:
             if ocid in self.records:
                 problems.append(Problem("duplicate_key", f"{self.place}: two records of one ocid", ocid))
             self.records.add(ocid)
+        outside = [f"{release.id} {release.date}" for release in package.releases if self._is_outside(release.date)]
+        if 2 * len(outside) > len(package.releases):
+            self.deaf = True
+            told = f"the window is ignored: {len(outside)} of {len(package.releases)} releases are of another time"
+            return [], [*problems, Problem("listing", f"{self.place}: {told}", outside[0])]
         for release in package.releases:
             if (release.ocid, release.id) in self.seen:
                 problems.append(Problem("duplicate_key", f"{self.place}: a release twice", release.id))

@@ -67,6 +67,7 @@ class OcdsSpider(PortalSpider):
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         self.options = parse_options(Options, self.portal)
         self.secrets = (self.options.token_env,) if self.options.token_env else ()
+        self.allowed_domains = [*self.allowed_domains, urlsplit(self.options.record).hostname or ""]
         shelf, stop, ended = Shelf(), None, False
         try:
             ended = await self._read_publisher(shelf)
@@ -123,7 +124,7 @@ class OcdsSpider(PortalSpider):
             asked.add(url)
             package = await self._package(url)
             before = len(chain.seen)
-            if not self._take(package, chain, shelf):
+            if not self._take(package, chain, shelf) or chain.deaf:
                 return False
             if package.next is None:
                 self._assert_total(package, chain)

@@ -14,6 +14,8 @@ from spiders.satudata.rows import Cells, parse_array
 
 NEAR = 5  # names told when none is right
 
+_CODE = re.compile(r"[A-Za-z]{0,4}\d{1,8}")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,6 +29,9 @@ def parse_master(body: bytes, what: str) -> tuple[Entry, ...]:
     """``what`` is lpse or klpd. ShapeError when it is no array of them, or has none at all."""
     rows = [Cells(row, f"Master{what.upper()}", (f"kd_{what}", f"nama_{what}")) for row in parse_array(body)]
     entries = [Entry(cells.title(f"kd_{what}"), cells.title(f"nama_{what}")) for cells in rows]
+    for entry in entries:
+        if not _CODE.fullmatch(entry.code):  # it becomes part of an address
+            raise ShapeError(f"Master{what.upper()}: a kd_{what} that is none", entry.code)
     if not entries:
         raise ShapeError(f"Master{what.upper()} is empty, so no name can be found in it", body)
     return tuple(entries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -189,11 +190,18 @@ class SatuDataSpider(PortalSpider):
         cursor, service = Cursor(), PATHS[path]
         try:
             await self._read_pages(cursor, rows.year, path, options)
-        finally:
-            if cursor.ended or (service != VALUES and cursor.rows):
-                rows.problems += cursor.problems(path)
-                context = self._context(rows.year, self._page(service, options.page))
-                rows.add_service(service, parse_rows(cursor.rows, service, context), {})
+        except (Unavailable, ShapeError, Stop):
+            if service != VALUES and cursor.rows:
+                with suppress(ShapeError):  # what broke the pages off is what is told
+                    self._add_rows(rows, cursor, path, options)
+            raise
+        if cursor.ended or (service != VALUES and cursor.rows):
+            self._add_rows(rows, cursor, path, options)
+
+    def _add_rows(self, rows: _Rows, cursor: Cursor, path: str, options: GatewayOptions) -> None:
+        rows.problems += cursor.problems(path)
+        context = self._context(rows.year, self._page(PATHS[path], options.page))
+        rows.add_service(PATHS[path], parse_rows(cursor.rows, PATHS[path], context), {})
 
     async def _read_pages(self, cursor: Cursor, year: int, path: str, options: GatewayOptions) -> None:
         """Page after page, until the gateway says that there is no more, or as many rows have come as are wanted."""

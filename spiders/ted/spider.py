@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from aggregator.config import Duration, Portal
+from aggregator.config import Portal
 from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Status, Sweep
+from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import Refusal, ShapeError
@@ -37,12 +38,10 @@ def _unsorted_query(query: str) -> str:
     return query.strip()
 
 
-class Options(BaseModel):
+class Options(ListOptions):
     """What to ask for. ``countries`` (ISO 3166 alpha-3, of the buyer) and ``days`` (since publication) narrow the
     expert ``query``, and unlike it are checked on every row. ``stale_after``: the longest silence that is believed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     query: Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_unsorted_query)]
     language: Literal[tuple(LANGUAGES)] = "eng"  # type: ignore[valid-type]  # one of a table
@@ -50,7 +49,6 @@ class Options(BaseModel):
     days: int | None = Field(default=None, ge=1)
     scope: Literal["ACTIVE", "LATEST", "ALL"] = "ACTIVE"
     pagination: Literal["PAGE_NUMBER", "ITERATION"] = "PAGE_NUMBER"
-    stale_after: Duration | None = None
 
 
 class TedSpider(PortalSpider):
@@ -65,7 +63,7 @@ class TedSpider(PortalSpider):
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = parse_options(Options, self.portal)
-        check = ListCheck(options, self.task.now)
+        check = ListCheck(options=options, now=self.task.now, one="notice", total_is_due=True)
         try:
             async for page in self._pages(options, check):
                 kept = list(check.accept(page))
@@ -82,7 +80,7 @@ class TedSpider(PortalSpider):
                     yield reading
         except (Unavailable, ShapeError) as error:
             self.give_up("listing", "notices", error)
-        for problem in check.problems():
+        for problem in check.find_problems(options.stale_after, self.task.now):
             self.tally.report(problem)
 
     async def _pages(self, options: Options, check: ListCheck) -> AsyncIterator[Page]:
@@ -97,11 +95,11 @@ class TedSpider(PortalSpider):
             if options.pagination == "ITERATION":
                 paging = {"iterationNextToken": token} if token else {}
             elif number * rows > MOST_BY_PAGE:
-                check.tell(Problem("short", f"the source gives {MOST_BY_PAGE} notices by page number, no more"))
+                check.tell("short", f"the source gives {MOST_BY_PAGE} notices by page number, no more")
                 return
             page = await self._ask(query, options, limit=rows, scope=options.scope, **paging)
             if not page.size:
-                check.note_total(page)
+                check.note_page(0, page.total, ())
                 return
             if self.task.limit is not None:
                 page = replace(page, notices=page.notices[: self.task.limit - received])
@@ -139,10 +137,10 @@ class TedSpider(PortalSpider):
             keys = missed[start : start + ROWS]
             query = f"publication-number IN ({' '.join(keys)}) {ORDER}"
             page = await self._ask(query, options, limit=ROWS, scope="ALL", page=1)
-            check.note_broken(page)
+            check.note_broken(page.broken)
             for notice in page.notices:
                 if notice.key not in keys:
-                    check.tell(Problem("filter", "rows not asked for by number left out", notice.key))
+                    check.tell("filter", "rows not asked for by number left out", notice.key)
                 elif self._is_news(notice):
                     yield self._read(notice, options)
 
@@ -160,85 +158,41 @@ class TedSpider(PortalSpider):
         return Reading(tender=tender, row=notice.fingerprint)
 
 
-@dataclass(slots=True)
-class ListCheck:
-    """Asserts the search's contract: rows of the countries and days asked for, keys once, newest first, the total
-    reached, no field gone."""
+@dataclass(slots=True, kw_only=True)
+class ListCheck(ListContract):
+    """Asserts the search's contract: rows of the countries and days asked for, no field gone, besides what every list
+    is held to."""
 
     options: Options
     now: datetime
-    ended: bool = False  # read to its end
-    deaf: bool = False  # the source does not listen to what it is asked for: no use in reading on
-    keys: set[str] = field(default_factory=set)
-    _newest: datetime | None = None
-    _last: date | None = None
-    _received: int = 0
-    _total: int | None = None
-    _problems: dict[str, Problem] = field(default_factory=dict)
 
     def accept(self, page: Page) -> Iterator[Notice]:
         """The rows that may be kept. ShapeError where a field that every notice has is in none."""
-        self._received += page.size
-        self.note_total(page)
-        self.note_broken(page)
+        self.note_page(page.size, page.total, page.broken)
         if page.broken and not page.notices:
             raise page.broken[0]
         for name in _NEVER_EMPTY:
             if page.notices and not any(name in notice.fields for notice in page.notices):
                 raise ShapeError(f"no row has the field {name}", ", ".join(sorted(page.notices[0].fields)))
         foreign = [notice for notice in page.notices if not self._is_asked_for(notice)]
-        fresh = {notice.key for notice in page.notices} - self.keys
         for notice in foreign:
-            self.tell(Problem("filter", "rows that the query excludes left out", f"{notice.key} of {notice.day}"))
+            self.tell("filter", "rows that the query excludes left out", f"{notice.key} of {notice.day}")
         if 2 * len(foreign) > len(page.notices):
             self.deaf = True
-            self.tell(Problem("listing", "countries or days asked for are ignored"))
-        elif page.notices and not fresh:
-            self.deaf = True
-            self.tell(Problem("listing", f"row {self._received - page.size} on: the rows of an earlier page again"))
-        yield from self._accept_rows(page.notices)
-
-    def _accept_rows(self, notices: Sequence[Notice]) -> Iterator[Notice]:
-        for notice in notices:
-            if notice.key in self.keys:
-                self.tell(Problem("duplicate_key", "a publication number stands twice", notice.key))
-                continue
-            self.keys.add(notice.key)
-            if self._last and notice.day > self._last:
-                self.tell(Problem("unsorted", "rows are not ordered by publication date as asked", notice.key))
-            self._last = notice.day
-            if self._is_asked_for(notice):
-                self._newest = max(notice.published, self._newest or notice.published)
-                yield notice
+            self.tell("listing", "countries or days asked for are ignored")
+        else:
+            self.note_repeat({notice.key for notice in page.notices}, page.size)
+        for notice in page.notices:
+            if self.take(notice.key):
+                self.note_order(notice.day, notice.key)
+                if self._is_asked_for(notice):
+                    self.note_newest(notice.published)
+                    yield notice
 
     def _is_asked_for(self, notice: Notice) -> bool:
         if self.options.countries and not {*notice.countries} & {*self.options.countries}:
             return False
         return self.options.days is None or notice.day >= _since(self.options.days, self.now)
-
-    def note_total(self, page: Page) -> None:
-        """The total of the last page counts: notices may come in while pages are read."""
-        self._total = page.total
-
-    def note_broken(self, page: Page) -> None:
-        for error in page.broken:
-            self.tell(Problem("shape", f"row left out: {error}", error.sample))
-
-    def problems(self) -> list[Problem]:
-        if self.ended and not self.deaf:
-            if self._total is None:
-                self.tell(Problem("shape", "no totalNoticeCount announced"))
-            elif self._received < self._total:
-                self.tell(Problem("short", f"{self._received} notices of {self._total} announced"))
-            elif self._received > self._total:
-                self.tell(Problem("shape", f"{self._received} notices, more than the {self._total} announced"))
-        stale_after = self.options.stale_after
-        if stale_after and self._newest and self.now - self._newest > stale_after:
-            self.tell(Problem("stale", f"the newest notice is of {self._newest:%Y-%m-%d}"))
-        return list(self._problems.values())
-
-    def tell(self, problem: Problem) -> None:
-        self._problems.setdefault(problem.code if problem.code != "shape" else str(problem), problem)
 
 
 # Reading, pure ---------------------------------------------------------------------------------------
