@@ -227,14 +227,6 @@ class Repository:
             for row in numbers
         }
 
-    def find_runs(self, portal: str | None = None, limit: int = 100) -> list[Run]:
-        """Newest first."""
-        statement = sa.select(runs).order_by(runs.c.id.desc()).limit(limit)
-        if portal is not None:
-            statement = statement.where(runs.c.portal == portal)
-        with reading(self._engine) as connection:
-            return [parse_run(row) for row in connection.execute(statement).mappings()]
-
     def find_verdict_turns(self, limit: int = 100) -> list[Run]:
         """The runs where a portal went from good to a broken contract, or to failed or blocked, or back; newest first.
 

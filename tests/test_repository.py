@@ -595,11 +595,11 @@ def save_runs(repository: Repository, portal: str, verdicts: str, sweep: Sweep =
         )
 
 
-def test_runs_come_back_newest_first(repository: Repository) -> None:
+def test_a_run_comes_back_as_it_was(repository: Repository) -> None:
     save_runs(repository, "malangkota", "opf")
     save_runs(repository, "batukota", "o")
-    assert [run.portal for run in repository.find_runs()] == ["batukota"] + 3 * ["malangkota"]
-    (run,) = repository.find_runs("malangkota", limit=1)
+    assert repository.find_last_runs().keys() == {"batukota", "malangkota"}
+    run = repository.find_last_runs()["malangkota"].last
     assert run.verdict is Verdict.FAILED
     assert run.reasons == ("errors: f 2",)
     assert (run.started, run.requests, run.seen) == (READ + 2 * HOUR, 7, 2)

@@ -184,7 +184,7 @@ def test_a_dry_run_writes_nothing(road: Road) -> None:
     run = road.crawl(dry_run=True)
     assert run.new == len(road.truth())
     assert road.records() == {}
-    assert road.repository.find_runs() == []
+    assert road.repository.find_last_runs() == {}
     assert not list(road.config.archive_folder.rglob("*.zst"))
 
 
