@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
-from feeds.app import PublishedFiles, make_app
+from feeds.app import make_app
+from feeds.files import PublishedFiles
 from tests.feed_samples import make_config
 
 RSS = b"<rss>" + b"<item>paket</item>" * 50 + b"</rss>"
@@ -255,7 +256,7 @@ def test_an_error_of_our_own_is_a_page_too(app: ASGIApp, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("feeds.app.check_preconditions", fail)
+    monkeypatch.setattr("feeds.files.check_preconditions", fail)
     answer = ask(app, "/")
     assert answer.status == 500
     assert "Layanan terganggu" in answer.body.decode()

@@ -1,0 +1,219 @@
+"""A published folder answered from memory, as RFC 9110 asks: each file in both codings, with its validators."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.types import Receive, Scope, Send
+
+from feeds.http import check_preconditions, prefers_gzip, render_http_date
+
+CACHE_BYTES = 64_000_000  # 10,000 tender pages with their twins, or every feed of 200 bureaus
+CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"  # portals are read every 15 minutes
+METHODS = "GET, HEAD"
+
+TYPES = {
+    ".html": "text/html",
+    ".rss": "application/rss+xml",
+    ".atom": "application/atom+xml",
+    ".json": "application/json",
+    ".ics": "text/calendar",
+    ".opml": "text/x-opml",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".xml": "application/xml",
+}
+PAGE_RULES = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+
+# Each step of a path begins with a letter or digit: no "..", no dotfile, no backslash, no control character.
+_STEP = r"[A-Za-z0-9][A-Za-z0-9._~:-]*"
+_PATH = re.compile(rf"(?:{_STEP}/)*(?:{_STEP})?")
+_CONDITIONS = {
+    b"if-match": "if-match",
+    b"if-none-match": "if-none-match",
+    b"if-modified-since": "if-modified-since",
+    b"if-unmodified-since": "if-unmodified-since",
+    b"accept-encoding": "accept-encoding",
+}
+
+RawHeaders = list[tuple[bytes, bytes]]
+Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One coding of a file, ready to send: headers of a 200, headers of a 304 or 412, and the body."""
+
+    etag: str
+    headers: RawHeaders
+    short_headers: RawHeaders
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file in memory. ``stamp`` tells whether the one on disk is still the same."""
+
+    stamp: Stamp
+    modified: datetime
+    plain: Representation
+    packed: Representation | None
+
+    @property
+    def size(self) -> int:
+        return len(self.plain.body) + (len(self.packed.body) if self.packed else 0)
+
+
+class PublishedFiles:
+    """An ASGI app of the files below ``root``, held in memory as long as they lie there unchanged."""
+
+    def __init__(self, root: Path, limit: int = CACHE_BYTES) -> None:
+        self._root = root
+        self._limit = limit
+        self._held: OrderedDict[str, HeldFile] = OrderedDict()
+        self._size = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path_params"]["path"]
+        file = await self._find(path if path and not path.endswith("/") else path + "index.html")
+        if file is None and _PATH.fullmatch(path) and (self._root / path / "index.html").is_file():
+            await RedirectResponse(path.rpartition("/")[2] + "/", 308)(scope, receive, send)
+            return
+        if file is None:
+            raise HTTPException(404)
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": METHODS})
+        fields = _read_fields(scope["headers"])
+        sent = file.packed if file.packed and prefers_gzip(fields.get("accept-encoding", "")) else file.plain
+        status = check_preconditions(fields, sent.etag, file.modified)
+        headers = sent.headers if status == 200 else sent.short_headers
+        body = sent.body if status == 200 and scope["method"] == "GET" else b""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _find(self, path: str) -> HeldFile | None:
+        held = self._held.get(path)
+        if held is not None and held.stamp == _stamp(f"{self._root}/{path}"):
+            self._held.move_to_end(path)
+            return held
+        self._drop(path)
+        if not _PATH.fullmatch(path) or Path(path).suffix not in TYPES:
+            return None
+        file = await run_in_threadpool(_load, self._root, path)
+        if file is not None:
+            self._keep(path, file)
+        return file
+
+    def _keep(self, path: str, file: HeldFile) -> None:
+        self._drop(path)
+        if file.size > self._limit:
+            return
+        while self._size + file.size > self._limit:
+            self._drop(next(iter(self._held)))
+        self._held[path] = file
+        self._size += file.size
+
+    def _drop(self, path: str) -> None:
+        if (file := self._held.pop(path, None)) is not None:
+            self._size -= file.size
+
+
+def _stamp(path: str) -> Stamp:
+    """What changes whenever the file or its .gz twin is replaced; empty when there is no file."""
+    try:
+        file = os.stat(path)
+    except OSError:
+        return ()
+    try:
+        twin = os.stat(path + ".gz")
+    except OSError:
+        return (file.st_mtime_ns, file.st_size, file.st_ino)
+    return (file.st_mtime_ns, file.st_size, file.st_ino, twin.st_mtime_ns, twin.st_size, twin.st_ino)
+
+
+def _load(root: Path, path: str) -> HeldFile | None:
+    """The file with both codings, or None when it is gone or leads outside ``root``."""
+    target = root / path
+    if not target.resolve().is_relative_to(root):
+        return None
+    stamp = _stamp(str(target))  # before reading: a file replaced meanwhile is then read again
+    try:
+        body = target.read_bytes()
+        time = datetime.fromtimestamp(target.stat().st_mtime, UTC)
+    except OSError:
+        return None
+    # RFC 9110 §8.8.2.1: never later than the time of the answer, as a clock that was moved could make it
+    modified = min(time, datetime.now(UTC)).replace(microsecond=0)
+    packed = _read_twin(target, body)
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    return HeldFile(
+        stamp,
+        modified,
+        _represent(path, body, f'"{tag}"', modified, {}),
+        _represent(path, packed, f'"{tag}-gzip"', modified, {"Content-Encoding": "gzip"}) if packed else None,
+    )
+
+
+def _read_twin(target: Path, body: bytes) -> bytes | None:
+    """The .gz twin, unless it is missing or belongs to another version of the file (a publish was cut short)."""
+    try:
+        packed = target.with_name(target.name + ".gz").read_bytes()
+        return packed if gzip.decompress(packed) == body else None
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
+def _represent(path: str, body: bytes, etag: str, modified: datetime, coding: Mapping[str, str]) -> Representation:
+    suffix = Path(path).suffix
+    is_feed = path.startswith("feeds/") and suffix != ".html"
+    kind = "application/feed+json" if is_feed and suffix == ".json" else TYPES[suffix]
+    short = {
+        "ETag": etag,
+        "Cache-Control": CACHE_CONTROL,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+        **({"Access-Control-Allow-Origin": "*"} if is_feed else {}),
+    }
+    full = {
+        "Content-Type": f"{kind}; charset=utf-8",
+        "Content-Length": str(len(body)),
+        "Last-Modified": render_http_date(modified),
+        **short,
+        **coding,
+        **(PAGE_RULES if suffix in {".html", ".svg"} else {}),
+    }
+    return Representation(etag, _raw(full), _raw(short), body)
+
+
+def _raw(headers: Mapping[str, str]) -> RawHeaders:
+    return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+def _read_fields(headers: RawHeaders) -> dict[str, str]:
+    """The request fields that decide the answer; several lines of one name are one list (RFC 9110 §5.3)."""
+    fields: dict[str, str] = {}
+    for raw, value in headers:
+        if name := _CONDITIONS.get(raw):
+            text = value.decode("latin-1")
+            fields[name] = f"{fields[name]}, {text}" if name in fields else text
+    return fields
