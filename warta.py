@@ -57,7 +57,7 @@ DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago
 DEMO_TABLES = {
     "crawl": Crawl(delay=0.0, archive=Path("archive")),
     "database": Database(url="sqlite:///warta.db"),
-    "publish": Publish(directory=Path("public")),
+    "publish": Publish(directory=Path("public"), english=True),
 }
 
 app = typer.Typer(

@@ -125,8 +125,11 @@ class Database(_Table):
 
 
 class Publish(_Table):
+    """``english`` publishes the pages a second time, in English, below ``en/``; feeds have the publisher's language."""
+
     directory: Path = Path("var/public")
     hub: WebAddress | None = None
+    english: bool = False
 
 
 class Portal(_Table):

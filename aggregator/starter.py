@@ -31,6 +31,10 @@ $contact
 # Seconds between two requests to one host; never less than its robots.txt asks.
 delay = 1.0
 
+[publish]
+# The pages once more in English, below en/.
+english = true
+
 [[portal]]
 # Your short name for it; part of ids and addresses, so never change it.
 id = $portal

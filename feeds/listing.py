@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from aggregator.config import Portal
 from aggregator.models import Event, Kind, Money, Record, Release
-from feeds.entries import MOST_TITLE, find_url
+from feeds.addresses import tender_path
+from feeds.entries import MOST_TITLE
 from feeds.headlines import tell_release
 from feeds.sentences import name_category
 from feeds.text import clip, plain
@@ -61,10 +62,11 @@ class OpenList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One open package in words; all texts are plain, ``closes`` is in the portal's zone."""
+    """One open package in words; all texts are plain, ``closes`` is in the portal's zone, ``page`` is
+    its path from the top of the edition."""
 
     title: str
-    url: str
+    page: str
     unit: str
     sort: str
     worth_label: str
@@ -145,7 +147,7 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
     )
     return Row(
         title=clip(plain(tender.title) or tender.key, MOST_TITLE),
-        url=find_url(tender, portal),
+        page=tender_path(*tender.identity),
         unit=clip(plain(tender.procuring_entity or tender.buyer or ""), MOST_NAME),
         sort=" · ".join(filter(None, sort)),
         worth_label=wording.say("short_value" if tender.value or not money else "short_budget"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from aggregator.config import Config, Portal
 from aggregator.models import Record, Verdict
 from aggregator.repository import LastRuns
+from feeds.addresses import ENGLISH
 from feeds.attribution import find_attribution
 from feeds.definitions import Channel, Feed, Format, Group
 from feeds.entries import Entry, run_entry
@@ -74,15 +75,51 @@ class PortalState:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One publisher's templates, and what every page knows."""
+    """One edition of the site: its templates, and what every page knows.
+
+    ``config`` is in the edition's language. ``prefix`` is the folder of the edition: empty for the publisher's own
+    language. ``twin`` is the folder of the edition in the other language, None where there is none.
+    """
 
     config: Config
     templates: Environment
+    prefix: str = ""
+    twin: str | None = None
 
-    def render(self, template: str, root: str, **values: Any) -> bytes:
-        """``root`` leads from the page to the top of the tree: empty, or ``../`` for every step."""
-        page = self.templates.get_template(template).render(root=root, **values)
+    def render(self, template: str, path: str, **values: Any) -> bytes:
+        """The page at ``path``, told from the top of the edition."""
+        return self._render(template, "../" * path.count("/"), path, **values)
+
+    def render_anywhere(self, template: str, root: str, **values: Any) -> bytes:
+        """A page for any address; ``root`` leads from there to the top of the edition: ``../`` for every step."""
+        return self._render(template, root, None, **values)
+
+    def _render(self, template: str, root: str, path: str | None, **values: Any) -> bytes:
+        top = root + "../" * self.prefix.count("/")
+        twin = None if self.twin is None or path is None else f"{top}{self.twin}{path}"
+        base = self.config.publisher.url
+        page = self.templates.get_template(template).render(
+            root=root,
+            top=top,
+            twin=twin,
+            address=None if path is None else f"{base}{self.prefix}{path}",
+            twin_address=None if twin is None else f"{base}{self.twin}{path}",
+            **values,
+        )
         return page.encode("utf-8", "replace")
+
+
+def load_sites(config: Config, *, sample: bool) -> list[Site]:
+    """The editions to publish: the publisher's own language first, then English where ``publish.english`` asks for it.
+
+    ``sample`` marks all pages as made-up data.
+    """
+    own = load_site(config, sample=sample)
+    if not config.publish.english or config.publisher.language == "en":
+        return [own]
+    publisher = config.publisher.model_copy(update={"language": "en"})
+    english = load_site(config.model_copy(update={"publisher": publisher}), sample=sample)
+    return [replace(own, twin=ENGLISH), replace(english, prefix=ENGLISH, twin="")]
 
 
 def load_site(config: Config, *, sample: bool) -> Site:
@@ -121,6 +158,11 @@ def _tell_portal(portal: Portal, runs: LastRuns | None, config: Config) -> Porta
     return PortalState(portal, runs, run_entry(runs.last, portal, config.publisher, last_success).summary)
 
 
+def list_path(number: int) -> str:
+    """Page ``number`` (from 1) of the open packages."""
+    return "index.html" if number == 1 else f"paket/{number}.html"
+
+
 def render_list(
     site: Site,
     listed: OpenList,
@@ -140,7 +182,7 @@ def render_list(
     before = sum(len(section.records) for page in listed.pages[: number - 1] for section in page)
     return site.render(
         "list.html",
-        "" if number == 1 else "../",
+        list_path(number),
         listed=listed,
         sections=sections,
         number=number,
@@ -162,7 +204,7 @@ def _find_note(record: Record, notes: Mapping[Identity, str]) -> str:
 
 def render_catalogue(site: Site, cards: Sequence[Card]) -> bytes:
     """All feeds, by group."""
-    return site.render("catalogue.html", "../", groups=_group(cards), discover=_discovered(cards))
+    return site.render("catalogue.html", "feeds/index.html", groups=_group(cards), discover=_discovered(cards))
 
 
 def render_feed_page(
@@ -172,9 +214,9 @@ def render_feed_page(
     address = channel.urls[Format.CALENDAR]
     return site.render(
         "feed.html",
-        "../",
+        f"feeds/{channel.feed.id}.html",
         feed=channel.feed,
-        address=channel.urls[Format.RSS],
+        feed_address=channel.urls[Format.RSS],
         calendar=f"webcal{address[address.index(':') :]}",
         minutes=round(channel.ttl.total_seconds() / 60),
         entries=entries[:PREVIEW],
@@ -190,13 +232,13 @@ def render_status(site: Site, states: Sequence[PortalState], turns: Sequence[Ent
     asked = ((state.portal, find_attribution(state.portal, (), state.read)) for state in states if state.read)
     credits_asked = [(portal, found) for portal, found in asked if found]
     return site.render(
-        "status.html", "", states=states, turns=turns[:MOST_TURNS], credits=credits_asked, discover=[feed]
+        "status.html", "status.html", states=states, turns=turns[:MOST_TURNS], credits=credits_asked, discover=[feed]
     )
 
 
 def render_error(site: Site, status: int, root: str) -> bytes:
     """What is shown for an HTTP ``status`` of 400 or more."""
-    return site.render("error.html", root, status=status, portals=site.config.portal, discover=())
+    return site.render_anywhere("error.html", root, status=status, portals=site.config.portal, discover=())
 
 
 def render_status_json(states: Sequence[PortalState], channels: Sequence[tuple[Channel, int | None]]) -> bytes:

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Config
@@ -25,7 +26,9 @@ from feeds.pages import (
     SITE,
     Card,
     PortalState,
-    load_site,
+    Site,
+    list_path,
+    load_sites,
     render_catalogue,
     render_feed_page,
     render_list,
@@ -57,7 +60,8 @@ def publish(
     where the folder cannot be written: each file is then either old or new.
     """
     with open_tree(directory or config.public_folder) as tree:
-        _Publication(config, repository, now, tree, sample=sample).write()
+        for site in load_sites(config, sample=sample):
+            _Edition(site, repository, now, tree, sample=sample).write()
     return tree.published
 
 
@@ -73,17 +77,22 @@ class _Shelf:
         return Card(self.channel.feed, self.count)
 
 
-class _Publication:
-    """One publish: what all its parts are made from."""
+class _Edition:
+    """One edition of the site in one publish. Only the publisher's own language has the feeds beside the pages, and
+    what stands once in the tree."""
 
-    def __init__(self, config: Config, repository: Repository, now: datetime, tree: Tree, *, sample: bool) -> None:
-        self._config = config
+    def __init__(self, site: Site, repository: Repository, now: datetime, tree: Tree, *, sample: bool) -> None:
+        self._site = site
+        self._config = site.config
         self._repository = repository
         self._now = now
         self._tree = tree
-        self._contents = Contents(config, repository, now)
-        self._site = load_site(config, sample=sample)
-        self._makers = _digest(_digest_code(), config, sample)
+        self._contents = Contents(site.config, repository, now)
+        self._makers = _digest(_digest_code(), site.config, site.prefix, sample)
+
+    @property
+    def _is_first(self) -> bool:
+        return not self._site.prefix
 
     def write(self) -> None:
         entities = [name for name, _ in self._repository.find_names("procuring_entity")]
@@ -91,24 +100,24 @@ class _Publication:
         # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
         inputs = _digest(self._makers, [_stable(feed) for feed in feeds], self._contents.find_state(feeds))
         states = tell_portals(self._config, self._repository.find_last_runs())
-        unmoved = self._tree.find_kept("inputs", inputs) is not None
+        unmoved = self._find_kept("inputs", inputs) is not None
         shelves = [self._write_feed(feed, feeds, unmoved=unmoved) for feed in feeds]
         self._write_list(shelves, states, inputs)
         self._write_status(shelves, states)
         self._write_catalogue(shelves)
-        self._tree.save("inputs", inputs, {}, {})
+        self._save("inputs", inputs, {}, {})
 
     def _write_feed(self, feed: Feed, feeds: Sequence[Feed], *, unmoved: bool) -> _Shelf:
         name = f"feed {feed.id}"
-        part = self._tree.find_kept(name) if unmoved else None
+        part = self._find_kept(name) if unmoved else None
         if part is None:
             entries, dated = self._contents.find(feed), self._contents.find_calendar(feed)
             count = self._contents.count(feed)
             fingerprint = _digest(self._makers, _stable(feed), count, entries, dated)
-            part = self._tree.find_kept(name, fingerprint)
+            part = self._find_kept(name, fingerprint)
             if part is None:
                 files, updated = self._render_feed(feed, feeds, fit_entries(entries), fit_entries(dated), count)
-                part = self._tree.save(name, fingerprint, files, {"count": count, "updated": updated.isoformat()})
+                part = self._save(name, fingerprint, files, {"count": count, "updated": updated.isoformat()})
         channel = make_channel(feed, self._config, ())
         return _Shelf(replace(channel, updated=datetime.fromisoformat(part.facts["updated"])), part.facts["count"])
 
@@ -123,7 +132,7 @@ class _Publication:
                 render_feed_page(self._site, channel, entries, count, general), channel.updated
             )
         }
-        for form, render in _RENDERERS.items():
+        for form, render in _RENDERERS.items() if self._is_first else ():
             told, held = (calendar, dated) if form is Format.CALENDAR else (channel, entries)
             files[f"feeds/{feed.id}.{form}"] = File(render(told, held), told.updated)
         return files, channel.updated
@@ -131,7 +140,7 @@ class _Publication:
     def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
         cards = [shelf.card for shelf in shelves]
         fingerprint = _digest(inputs, states, [(_stable(card.feed), card.count) for card in cards])
-        if self._tree.find_kept("list", fingerprint):
+        if self._find_kept("list", fingerprint):
             return
         portals = {portal.id: portal for portal in self._config.portal}
         listed = list_open(self._contents.find_open(), self._now, ZoneInfo(self._config.publisher.timezone))
@@ -140,8 +149,8 @@ class _Publication:
         files = {}
         for number in range(1, len(listed.pages) + 1):
             page = render_list(self._site, listed, number, states, cards, notes)
-            files["index.html" if number == 1 else f"paket/{number}.html"] = File(page, self._now)
-        self._tree.save("list", fingerprint, files, {})
+            files[list_path(number)] = File(page, self._now)
+        self._save("list", fingerprint, files, {})
 
     def _write_status(self, shelves: Sequence[_Shelf], states: Sequence[PortalState]) -> None:
         feed = next(shelf.channel.feed for shelf in shelves if shelf.channel.feed.kind == "status")
@@ -149,24 +158,33 @@ class _Publication:
         told = [(shelf.channel, shelf.count) for shelf in shelves]
         pages = {
             "status.html": render_status(self._site, states, turns, feed),
-            "status.json": render_status_json(states, told),
+            **({"status.json": render_status_json(states, told)} if self._is_first else {}),
         }
         self._save_pages("status", pages)
 
     def _write_catalogue(self, shelves: Sequence[_Shelf]) -> None:
-        pages = {
-            "feeds/index.html": render_catalogue(self._site, [shelf.card for shelf in shelves]),
-            "feeds.opml": render_opml(self._config.publisher, [shelf.channel for shelf in shelves]),
-            "robots.txt": ROBOTS,
-            **{name: (SITE / name).read_bytes() for name in ASSETS},
-        }
+        pages = {"feeds/index.html": render_catalogue(self._site, [shelf.card for shelf in shelves])}
+        if self._is_first:
+            pages |= {
+                "feeds.opml": render_opml(self._config.publisher, [shelf.channel for shelf in shelves]),
+                "robots.txt": ROBOTS,
+                **{name: (SITE / name).read_bytes() for name in ASSETS},
+            }
         self._save_pages("catalogue", pages)
 
     def _save_pages(self, name: str, pages: Mapping[str, bytes]) -> Part:
         """For pages that cost next to nothing to render: what they are made from is what they are."""
         files = {path: File(body, self._now) for path, body in pages.items()}
         fingerprint = _digest(pages)
-        return self._tree.find_kept(name, fingerprint) or self._tree.save(name, fingerprint, files, {})
+        return self._find_kept(name, fingerprint) or self._save(name, fingerprint, files, {})
+
+    def _find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
+        return self._tree.find_kept(self._site.prefix + name, fingerprint)
+
+    def _save(self, name: str, fingerprint: str, files: Mapping[str, File], facts: Mapping[str, Any]) -> Part:
+        """``files`` by their paths in the edition."""
+        placed = {self._site.prefix + path: file for path, file in files.items()}
+        return self._tree.save(self._site.prefix + name, fingerprint, placed, facts)
 
 
 @cache

@@ -1,0 +1,25 @@
+"""Where things stand in the published tree: paths of pages, told from its top. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from aggregator.models import Kind
+
+ENGLISH = "en/"  # the folder of the English edition
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._~-]+")
+_MOST_NAME = 80
+
+
+def tender_path(portal: str, kind: Kind, key: str) -> str:
+    """The page of one tender: ``tenders/{portal}/{kind}/{key}.html``.
+
+    A key that is no plain file name (a slash in it, a dot in front, very long) is made one, and a digest of the key
+    keeps it apart from others.
+    """
+    name = _UNFIT.sub("-", key).lstrip(".-~_")[:_MOST_NAME]
+    if name != key:
+        name = f"{name}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}".lstrip("-")
+    return f"tenders/{portal}/{kind}/{name}.html"
