@@ -17,8 +17,8 @@ demo: $(READY) ## a made-up LPSE, crawled, published and served, offline (ARGS=-
 run: $(READY) ## crawl the portals of warta.toml and publish (ARGS=--due: only those whose turn it is)
 	@$(BIN)/warta run $(ARGS)
 
-test: $(READY) ## the tests (ARGS=tests/test_filters.py: only these)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## the tests, side by side (ARGS=tests/test_filters.py: only these, one by one)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
 check: $(READY) ## everything CI asks: format, lint, types, tests
 	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }

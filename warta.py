@@ -263,11 +263,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8080,
 ) -> None:
-    """Serves the published tree until Ctrl-C."""
+    """Serves the published tree and searches until Ctrl-C."""
     from feeds.app import make_app
 
     config = load_config(context.obj)
-    _serve(make_app(config), _listen(host, port))
+    _serve(make_app(config, _open(config)), _listen(host, port))
 
 
 @app.command()
@@ -408,7 +408,7 @@ def demo(
         publish_tree(config, repository, now, sample=True)
         err.print(f"Published into {folder}/public; all of it is made up.")
         if listener and not _judge(runs):
-            _serve(make_app(config, sample=True), listener)  # beside the stand-in, so that links to it work
+            _serve(make_app(config, repository, sample=True), listener)  # beside the stand-in, so that links to it work
     raise typer.Exit(_judge(runs))
 
 

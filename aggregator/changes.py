@@ -7,7 +7,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from aggregator.models import TENDER_FIELDS, Award, Change, Event, Kind, Milestone, Money, Release, Status, Tender
+from aggregator.models import (
+    TENDER_FIELDS,
+    Award,
+    Change,
+    Event,
+    Kind,
+    Milestone,
+    Money,
+    Release,
+    Status,
+    Tender,
+    parse_field,
+)
 
 # Identity, and what may move without anything having happened: addresses change, participants are counted.
 _NOT_CONTENT = {"portal", "kind", "key", "url", "documents", "participants", "incomplete", "unread"}
@@ -84,10 +96,8 @@ def compare(stored: Tender | None, seen: Tender, now: datetime) -> Release | Non
 
 def rewind(tender: Tender, releases_after: Sequence[Release]) -> Tender:
     """The tender as it was before ``releases_after``, which come newest first."""
-    values = tender.as_dict()
-    for release in releases_after:
-        values.update((change.field, change.old) for change in release.changes)
-    return Tender.from_dict(values, tuple(tender.unread))
+    before = {change.field: change.old for release in releases_after for change in release.changes}
+    return replace(tender, **{name: parse_field(name, value) for name, value in before.items()})
 
 
 def _comparable(value: Any) -> Any:

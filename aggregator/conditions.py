@@ -8,14 +8,41 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from aggregator.database import dossiers, releases, tender_text, tenders
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event
 from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
-from aggregator.search import fold, parse_query, render_match
+from aggregator.search import Query, fold, parse_query, render_match, render_tsquery
 
 Condition = sa.ColumnElement[bool]
+
+MOST_COLLECTED = 20_000  # texts that PostgreSQL collects for the words of a query: some 10 ms
+
+
+class Matches(FunctionElement[Any]):  # not of bool: SQLite has none, and FTS5 refuses what then becomes MATCH … = 1
+    """Whether an indexed text is one that a query means, in the words of each database."""
+
+    inherit_cache = True
+
+    def __init__(self, query: Query) -> None:
+        super().__init__(tender_text.c.text, sa.literal(render_match(query)), sa.literal(render_tsquery(query)))
+
+
+@compiles(Matches, "sqlite")
+def _match_fts5(element: Matches, compiler: SQLCompiler, **options: Any) -> str:
+    text, match, _ = element.clauses
+    return f"{compiler.process(text, **options)} MATCH {compiler.process(match, **options)}"
+
+
+@compiles(Matches, "postgresql")
+def _match_vector(element: Matches, compiler: SQLCompiler, **options: Any) -> str:
+    text, _, tsquery = element.clauses
+    return f"{compiler.process(text, **options)} @@ CAST({compiler.process(tsquery, **options)} AS tsquery)"
 
 
 def select_tenders(
@@ -26,26 +53,49 @@ def select_tenders(
     *,
     apart: bool = False,
     only: Collection[str] | None = None,
+    common: bool = True,
 ) -> sa.Select[Any]:
     """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``.
 
     Each purchase once, by the tender that speaks for it; ``apart``: the tenders of all its sources. ``only``: those
-    that one of these portals tells of.
+    that one of these portals tells of. ``common``: what ``is_common`` says; without it full text is looked up first.
     """
-    statement = sa.select(*columns).select_from(_source(wanted)).where(*_conditions(wanted))
-    statement = statement.where(*_moments(wanted, now, zone))
+    statement = sa.select(*columns).select_from(_source(wanted, common))
+    statement = statement.where(*_conditions(wanted), *_moments(wanted, now, zone))
+    if wanted.q and common:
+        statement = statement.where(_means(wanted))
     if wanted.portal:
         names = [fold(name) for name in wanted.portal]
         statement = statement.where(_portal(wanted) if apart else sa.or_(_portal(wanted), _told_elsewhere(names)))
-    if only is not None:
-        statement = statement.where(sa.or_(tenders.c.portal.concat("").in_(only), _told_elsewhere(only)))
+    statement = statement.where(told_by(only))
     return statement if apart else statement.where(tenders.c.shown)
 
 
-def order(wanted: Filter) -> list[sa.ColumnElement[Any]]:
+def told_by(only: Collection[str] | None) -> Condition:
+    """Whether one of the portals ``only`` tells of a tender, by itself or in its dossier; any does where it is None."""
+    if only is None:
+        return sa.true()
+    return sa.or_(tenders.c.portal.concat("").in_(only), _told_elsewhere(only))
+
+
+def is_common(connection: Connection, wanted: Filter) -> bool:
+    """Whether the newest tenders may be looked through until enough of them have the words of ``wanted``.
+
+    Always on SQLite, whose FTS5 yields newest first. PostgreSQL would look through all for words that only few or
+    old ones have, and collect very many for words that most have; its statistics know which words those are.
+    """
+    query = parse_query(wanted.q)
+    if connection.dialect.name == "sqlite" or not query.clauses:
+        return True
+    explain = sa.text("EXPLAIN (FORMAT JSON) SELECT FROM tender_text WHERE text @@ CAST(:words AS tsquery)")
+    (plan,) = connection.execute(explain, {"words": render_tsquery(query)}).scalar_one()
+    return bool(plan["Plan"]["Plan Rows"] > MOST_COLLECTED)
+
+
+def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]:
     """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
     # FTS5 yields its rowids newest first by itself, so that the first page of a common word costs little.
-    newest = (tender_text.c.rowid if wanted.q else tenders.c.position).desc()
+    newest = (tender_text.c.rowid if wanted.q and common else tenders.c.position).desc()
     match wanted.sort:
         case Sort.PUBLISHED:
             return [newest]
@@ -64,7 +114,9 @@ def select_releases(
     now: datetime,
     zone: ZoneInfo,
     *,
+    apart: bool = True,
     only: Collection[str] | None = None,
+    common: bool = True,
 ) -> sa.Select[Any]:
     """``columns`` of the releases that tell one of ``events`` (any, if none is named), newest first.
 
@@ -73,7 +125,7 @@ def select_releases(
     tender_id: sa.ColumnElement[int] = releases.c.tender_id
     if not (wanted.key or wanted.q or wanted.buyer or wanted.procuring_entity):
         tender_id = tender_id + 0  # few tenders are ruled out: releases lead, newest first, not their index by tender
-    statement = select_tenders(columns, wanted, now, zone, apart=True).join(releases, tender_id == tenders.c.id)
+    statement = select_tenders(columns, wanted, now, zone, apart=apart).join(releases, tender_id == tenders.c.id)
     statement = statement.where(releases.c.events != "")
     if only is not None:
         statement = statement.where(tenders.c.portal.concat("").in_(only))
@@ -82,17 +134,22 @@ def select_releases(
     return statement.order_by(releases.c.seq.desc())
 
 
-def _source(wanted: Filter) -> sa.FromClause:
+def _source(wanted: Filter, common: bool) -> sa.FromClause:
     if not wanted.q:
         return tenders
-    return tender_text.join(tenders, tenders.c.position == tender_text.c.rowid)
+    if common:
+        return tender_text.join(tenders, tenders.c.position == tender_text.c.rowid)
+    collected = sa.select(tender_text.c.rowid).where(_means(wanted)).cte("collected").prefix_with("MATERIALIZED")
+    return collected.join(tenders, tenders.c.position == collected.c.rowid)
+
+
+def _means(wanted: Filter) -> Condition:
+    query = parse_query(wanted.q)
+    return Matches(query) if query.clauses else sa.false()
 
 
 def _conditions(wanted: Filter) -> Iterator[Condition]:
     column = tenders.c
-    if wanted.q:
-        query = parse_query(wanted.q)
-        yield tender_text.c.text.op("MATCH")(render_match(query)) if query.clauses else sa.false()
     for coded, codes in (
         (column.kind, wanted.kind),
         (column.category, wanted.category),

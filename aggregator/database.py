@@ -1,4 +1,4 @@
-"""Tables, engines and transactions: SQLite by default, and a schema that PostgreSQL takes unchanged.
+"""Tables, engines and transactions: SQLite by default, or PostgreSQL.
 
 A database is opened with ``open_database``, which also migrates it; every error comes as ``DatabaseError``.
 """
@@ -16,11 +16,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from aggregator.search import render_vector
+
 LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
 
+_WRITER = 0x7761727461  # "warta": the number of the lock that a writer holds on PostgreSQL
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -52,6 +56,22 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
+class Words(sa.TypeDecorator[str]):
+    """A text made by search.render_text, as the database's full text takes it."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return render_vector(value) if value is not None and dialect.name == "postgresql" else value
+
+
+# A text that is sorted: by code points, whatever PostgreSQL's locale, as SQLite does.
+Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -72,25 +92,28 @@ tenders = sa.Table(
     "tenders",
     metadata,
     _id("id"),
-    sa.Column("portal", sa.String, nullable=False),
-    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("portal", Name, nullable=False),
+    sa.Column("kind", Name, nullable=False),
     sa.Column("key", sa.String, nullable=False),
     # What filters and orders look at, derived from the tender. ``position`` puts publication first and makes
     # it unique (repository.position); ``closes`` is deadline, else registration_deadline; ``amount`` is IDR
     # cents of the value, else of the budget; folded texts are as search.fold makes them.
     sa.Column("position", sa.BigInteger, nullable=False, unique=True),
-    sa.Column("status", sa.String),
-    sa.Column("category", sa.String),
-    sa.Column("method", sa.String),
-    sa.Column("buyer", sa.String),
-    sa.Column("buyer_folded", sa.String),
-    sa.Column("procuring_entity", sa.String),
-    sa.Column("procuring_entity_folded", sa.String),
+    sa.Column("status", Name),
+    sa.Column("category", Name),
+    sa.Column("method", Name),
+    sa.Column("buyer", Name),
+    sa.Column("buyer_folded", Name),
+    sa.Column("procuring_entity", Name),
+    sa.Column("procuring_entity_folded", Name),
     sa.Column("locations_folded", sa.Text, nullable=False),
     sa.Column("years", sa.String, nullable=False),
     sa.Column("amount", sa.BigInteger),
     sa.Column("closes", Instant),
     sa.Column("retender", sa.Boolean, nullable=False),
+    # What it came to: IDR cents of all contracts, else of all awards, and when: rows.searched_row.
+    sa.Column("awarded", sa.BigInteger),
+    sa.Column("contracted", Instant),
     # Several sources of one purchase (dossiers.py): ``shown`` is false where another tender speaks for this one,
     # ``merged`` true where this one speaks for others too, whose telling the columns above then hold as well.
     sa.Column("republished", sa.Boolean, nullable=False),
@@ -155,7 +178,7 @@ runs = sa.Table(
     "runs",
     metadata,
     _id("id"),
-    sa.Column("portal", sa.String, nullable=False),
+    sa.Column("portal", Name, nullable=False),
     sa.Column("sweep", sa.String, nullable=False),
     sa.Column("started", Instant, nullable=False),
     sa.Column("finished", Instant, nullable=False),
@@ -198,9 +221,9 @@ snapshots = sa.Table(
     "snapshots",
     metadata,
     _id("id"),
-    sa.Column("portal", sa.String, nullable=False),
+    sa.Column("portal", Name, nullable=False),
     sa.Column("run", Instant, nullable=False),
-    sa.Column("asked", sa.String, nullable=False),
+    sa.Column("asked", Name, nullable=False),
     sa.Column("method", sa.String, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),
@@ -208,7 +231,7 @@ snapshots = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("headers", sa.String, nullable=False),
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
-    sa.Column("segment", sa.String, nullable=False),
+    sa.Column("segment", Name, nullable=False),
     sa.Column("start", sa.BigInteger, nullable=False),
     sa.Column("frame", sa.BigInteger, nullable=False),
     sa.Column("stop", sa.BigInteger, nullable=False),
@@ -217,9 +240,21 @@ snapshots = sa.Table(
     sa.UniqueConstraint("segment", "start"),
 )
 
-# Full text on SQLite: an FTS5 table (made by a migration), so it stands outside of ``metadata``.
-# Its rowid is tenders.position, so that FTS5 itself yields newest first.
-tender_text = sa.Table("tender_text", sa.MetaData(), sa.Column("rowid", sa.BigInteger), sa.Column("text", sa.Text))
+# How often pages, feeds and embeds were asked for on a day in the publisher's zone, and by whom as readers name
+# themselves; no address is kept.
+visits = sa.Table(
+    "visits",
+    metadata,
+    sa.Column("day", sa.String, primary_key=True),  # 2026-11-24
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("reader", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+)
+
+# Full text: an FTS5 table on SQLite, a table with a GIN index on PostgreSQL. It is made by a migration and stands
+# outside of ``metadata``. Its rowid is tenders.position, so that FTS5 itself yields newest first.
+tender_text = sa.Table("tender_text", sa.MetaData(), sa.Column("rowid", sa.BigInteger), sa.Column("text", Words))
 
 
 def open_database(address: str) -> Engine:
@@ -284,7 +319,10 @@ def _open_sqlite(url: URL) -> Engine:
 
 
 def _open_postgresql(url: URL) -> Engine:
-    return sa.create_engine(url, pool_pre_ping=True)  # a server may have been started anew since the last use
+    # A reader sees one state, as on SQLite. A server may have been started anew since a connection's last use.
+    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    sa.event.listen(engine, "begin", _begin_postgresql)
+    return engine
 
 
 _OPEN = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
@@ -302,6 +340,14 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and asks for the write lock later fails at once where another one wrote.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # One writer at a time, as on SQLite: numbers follow commit order, and each sees all that was written before it.
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_PATIENCE * 1000:.0f}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
 
 
 def _migrate(engine: Engine) -> None:
@@ -331,14 +377,17 @@ def _explained(url: URL) -> Iterator[None]:
         raise DatabaseError(_explain(url, error)) from error
 
 
-# What SQLite says: what to tell the reader.
+# What the database says: what to tell the reader.
 _MENDS = {
     "file is not a database": "is not an SQLite database; move that file away, or name another one",
     "unable to open database": "cannot be opened; may this user write to its folder?",
     "readonly database": "cannot be written; may this user write to the file and its folder?",
     "Permission denied": "cannot be opened; may this user write to its folder?",
     "database is locked": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
+    "lock timeout": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
     "disk is full": "has no room left on its disk; what was saved before is kept",
+    "No space left": "has no room left on its disk; what was saved before is kept",
+    "connection to server": "cannot be reached; is its server running, and the address right?",
 }
 
 

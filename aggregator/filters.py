@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,13 +23,38 @@ class Sort(StrEnum):
     CHANGED = "changed"  # changed last first
 
 
-class FilterError(ValueError):
-    """A filter value that cannot be used: ``key`` names it, ``why`` says what is wrong and shows a right one."""
+class Fault(StrEnum):
+    """What can be wrong with a filter value, in the words of the command line.
 
-    def __init__(self, key: str, why: str) -> None:
-        super().__init__(f"{key}: {why}")
+    ``value`` is what was given, ``right`` (all of them, or ``0``, ``1`` …) what would do.
+    """
+
+    UNKNOWN_KEY = "unknown filter key; choose from {right}"
+    SEVERAL = "takes one value"
+    TOO_MANY = "at most {right} values"
+    NO_TEXT = "{value} is not a text; put it in quotes"
+    LENGTH = "must have 1 to {right} characters"
+    UNKNOWN_CODE = "{value} is not known; choose from {right}"
+    NO_WHOLE_NUMBER = "{value} is not a whole number; as in {right}"
+    OUT_OF_RANGE = "{value} is not from {0} to {1}"
+    NO_AMOUNT = "{value} is not a number of rupiah; as in {right}"
+    NO_MOMENT = "{value} is not a date; as in {0}, {1} or {2}"
+    NO_FLAG = "{value} is neither true nor false"
+
+
+class FilterError(ValueError):
+    """A filter value that cannot be used: ``key`` names it, ``why`` says in English what is wrong.
+
+    For other languages: ``fault``, the ``value`` as it was given, and ``right``, what would do instead.
+    """
+
+    def __init__(self, key: str, fault: Fault, value: object = None, right: Sequence[str] = ()) -> None:
         self.key = key
-        self.why = why
+        self.fault = fault
+        self.value = value
+        self.right = tuple(right)
+        self.why = fault.format(*right, value=repr(value), right=", ".join(right))
+        super().__init__(f"{key}: {self.why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +153,12 @@ class Filter:
         parsed: dict[str, Any] = {}
         for key, value in values.items():
             if key not in known:
-                raise FilterError(key, f"unknown filter key; choose from {', '.join(sorted(known))}")
+                raise FilterError(key, Fault.UNKNOWN_KEY, right=sorted(known))
             choices = [v for v in _as_list(value) if v != ""]
             if not choices:
                 continue
             if len(choices) > MAX_CHOICES:
-                raise FilterError(key, f"at most {MAX_CHOICES} values")
+                raise FilterError(key, Fault.TOO_MANY, right=[str(MAX_CHOICES)])
             parsed[key] = _whole(key, _only(key, choices), 1, most) if key == "limit" else _parse(key, choices)
         return cls(**parsed)
 
@@ -166,16 +191,16 @@ def _parse(key: str, choices: list[Any]) -> Any:
 
 def _only(key: str, choices: list[Any]) -> Any:
     if len(choices) > 1:
-        raise FilterError(key, "takes one value")
+        raise FilterError(key, Fault.SEVERAL, choices)
     return choices[0]
 
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise FilterError(key, f"{value!r} is not a text; put it in quotes")
+        raise FilterError(key, Fault.NO_TEXT, value)
     text = " ".join("".join(c if c.isprintable() else " " for c in value).split())
     if not text or len(text) > MAX_TEXT:
-        raise FilterError(key, f"must have 1 to {MAX_TEXT} characters")
+        raise FilterError(key, Fault.LENGTH, value, [str(MAX_TEXT)])
     return text
 
 
@@ -183,16 +208,16 @@ def _code(key: str, codes: type[E], value: Any) -> E:
     try:
         return codes(value)
     except ValueError:
-        raise FilterError(key, f"{value!r} is not known; choose from {', '.join(codes)}") from None
+        raise FilterError(key, Fault.UNKNOWN_CODE, value, list(codes)) from None
 
 
 def _whole(key: str, value: Any, least: int, most: int) -> int:
     try:
         number = int(str(value))
     except ValueError:
-        raise FilterError(key, f"{value!r} is not a whole number; as in {least}") from None
+        raise FilterError(key, Fault.NO_WHOLE_NUMBER, value, [str(least)]) from None
     if isinstance(value, bool) or not least <= number <= most:
-        raise FilterError(key, f"{value!r} is not from {least} to {most}")
+        raise FilterError(key, Fault.OUT_OF_RANGE, value, [str(least), str(most)])
     return number
 
 
@@ -203,7 +228,7 @@ def _amount(key: str, value: Any) -> Decimal:
             raise InvalidOperation
         return Decimal(text)
     except InvalidOperation:
-        raise FilterError(key, f"{value!r} is not a number of rupiah; as in 500000000") from None
+        raise FilterError(key, Fault.NO_AMOUNT, value, ["500000000"]) from None
 
 
 def _moment(key: str, value: Any) -> Moment:
@@ -212,7 +237,7 @@ def _moment(key: str, value: Any) -> Moment:
     try:
         moment.resolve(datetime(2000, 1, 1, tzinfo=UTC), ZoneInfo("UTC"), end=False)
     except (ValueError, OverflowError):
-        raise FilterError(key, f"{value!r} is not a date; as in 2026-12-03, 2026-12-03T14:00 or +7d") from None
+        raise FilterError(key, Fault.NO_MOMENT, value, ["2026-12-03", "2026-12-03T14:00", "+7d"]) from None
     return moment
 
 
@@ -221,4 +246,4 @@ def _flag(key: str, value: Any) -> bool:
     try:
         return flags[str(value).lower()]
     except KeyError:
-        raise FilterError(key, f"{value!r} is neither true nor false") from None
+        raise FilterError(key, Fault.NO_FLAG, value, ["true", "false"]) from None

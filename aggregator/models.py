@@ -10,7 +10,7 @@ normalises (category, method, status) stands beside the source's own words for i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -314,44 +314,18 @@ class Tender:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], unread: Sequence[str] = ()) -> Self:
         """The inverse of ``as_dict``; ``unread`` is kept beside it. KeyError on a missing key."""
-        return cls(
-            portal=value["portal"],
-            kind=Kind(value["kind"]),
-            key=value["key"],
-            title=value["title"],
-            url=value["url"],
-            description=value["description"],
-            buyer=value["buyer"],
-            procuring_entity=value["procuring_entity"],
-            category=Category(value["category"]) if value["category"] else None,
-            category_detail=value["category_detail"],
-            method=Method(value["method"]) if value["method"] else None,
-            method_detail=value["method_detail"],
-            status=Status(value["status"]) if value["status"] else None,
-            stage=value["stage"],
-            budget=Money.from_dict(value["budget"]) if value["budget"] else None,
-            value=Money.from_dict(value["value"]) if value["value"] else None,
-            fiscal_years=tuple(value["fiscal_years"]),
-            published=_instant(value["published"]),
-            registration_deadline=_instant(value["registration_deadline"]),
-            deadline=_instant(value["deadline"]),
-            locations=tuple(value["locations"]),
-            plans=tuple(value["plans"]),
-            retender=value["retender"],
-            retender_reason=value["retender_reason"],
-            cancellation_reason=value["cancellation_reason"],
-            participants=value["participants"],
-            milestones=tuple(Milestone.from_dict(m) for m in value["milestones"]),
-            awards=tuple(Award.from_dict(a) for a in value["awards"]),
-            contracts=tuple(Contract.from_dict(c) for c in value["contracts"]),
-            documents=tuple(Document.from_dict(d) for d in value["documents"]),
-            sanctions=tuple(Sanction.from_dict(s) for s in value.get("sanctions", ())),
-            incomplete=value["incomplete"],
-            unread=frozenset(unread),
-        )
+        values = {name: parse_field(name, value[name]) for name in _WRITTEN}
+        return cls(**values, sanctions=parse_field("sanctions", value.get("sanctions", ())), unread=frozenset(unread))
 
 
 TENDER_FIELDS = tuple(f.name for f in fields(Tender))
+_WRITTEN = tuple(name for name in TENDER_FIELDS if name not in {"sanctions", "unread"})
+
+
+def parse_field(name: str, value: Any) -> Any:
+    """One field of a Tender from what ``as_dict`` writes of it."""
+    parse = _FIELDS.get(name)
+    return parse(value) if parse else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -595,3 +569,28 @@ def _iso(time: datetime | None) -> str | None:
 
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: parse(value) if value else None
+
+
+def _each(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: tuple([parse(value) for value in values])
+
+
+# How a field is read that is not kept as it is.
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "kind": Kind,
+    "category": _optional(Category),
+    "method": _optional(Method),
+    "status": _optional(Status),
+    **dict.fromkeys(("budget", "value"), _optional(Money.from_dict)),
+    **dict.fromkeys(("published", "registration_deadline", "deadline"), _instant),
+    **dict.fromkeys(("fiscal_years", "locations", "plans"), tuple),
+    "milestones": _each(Milestone.from_dict),
+    "awards": _each(Award.from_dict),
+    "contracts": _each(Contract.from_dict),
+    "documents": _each(Document.from_dict),
+    "sanctions": _each(Sanction.from_dict),
+}

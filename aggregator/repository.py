@@ -15,12 +15,22 @@ from sqlalchemy.engine import Connection, Engine
 from aggregator.archive import CARRIED, ArchivedRun, Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
 from aggregator.changes import rewind
-from aggregator.conditions import order, select_releases, select_tenders
+from aggregator.conditions import is_common, order, select_releases, select_tenders, told_by
 from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
+from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
-from aggregator.rows import Columns, parse_record, parse_release, parse_run, run_row
+from aggregator.rows import (
+    LAST_NUMBER,
+    Columns,
+    parse_record,
+    parse_release,
+    parse_run,
+    position,
+    position_time,
+    run_row,
+)
 from aggregator.saving import (
     Place,
     at,
@@ -33,6 +43,7 @@ from aggregator.saving import (
     write_members,
 )
 from aggregator.statements import CHUNK, chunks
+from aggregator.versions import Told, Version, find_told, find_versions
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
 DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
@@ -78,6 +89,15 @@ class Repository:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """For what is kept beside tenders: reports.py, visits.py."""
+        return self._engine
+
+    def forget_connections(self) -> None:
+        """For a forked process: those that are open are its parent's."""
+        self._engine.dispose(close=False)
 
     # What a run writes ---------------------------------------------------------------------------------
 
@@ -227,7 +247,7 @@ class Repository:
             for row in numbers
         }
 
-    def find_verdict_turns(self, limit: int = 100) -> list[Run]:
+    def find_verdict_turns(self, limit: int | None = 100) -> list[Run]:
         """The runs where a portal went from good to a broken contract, or to failed or blocked, or back; newest first.
 
         A portal whose first run failed went wrong there.
@@ -248,18 +268,20 @@ class Repository:
         now: datetime,
         zone: ZoneInfo,
         *,
+        start: int = 0,
         apart: bool = False,
         only: Collection[str] | None = None,
     ) -> Iterator[Record]:
-        """The tenders that ``wanted`` asks for, streamed in its order; all of them where it has no limit.
+        """The tenders that ``wanted`` asks for, ``start`` skipped, streamed in its order; all where it has no limit.
 
         Each purchase once, with what all its sources tell (dossiers.py). ``apart``: every source's tender by itself,
         as that source tells it. ``only`` these portals (their ids) are listened to.
         """
         columns = [*_RECORD, tenders.c.id, tenders.c.merged]
-        statement = select_tenders(columns, wanted, now, zone, apart=apart, only=only)
-        statement = statement.order_by(*order(wanted)).limit(wanted.limit)
         with reading(self._engine) as connection:
+            common = is_common(connection, wanted)
+            statement = select_tenders(columns, wanted, now, zone, apart=apart, only=only, common=common)
+            statement = statement.order_by(*order(wanted, common=common)).limit(wanted.limit).offset(start or None)
             rows = connection.execution_options(yield_per=CHUNK).execute(statement).mappings()
             for chunk in rows.partitions(CHUNK):
                 yield from map(parse_record, chunk) if apart else compile_rows(connection, chunk, only)
@@ -272,11 +294,31 @@ class Repository:
         *,
         apart: bool = False,
         only: Collection[str] | None = None,
+        most: int | None = None,
     ) -> int:
-        """How many tenders ``find`` finds, whatever the limit."""
-        statement = select_tenders([sa.func.count()], wanted, now, zone, apart=apart, only=only)
+        """How many tenders ``find`` finds, whatever the limit; counting stops at ``most``."""
+        if most is None:
+            statement = select_tenders([sa.func.count()], wanted, now, zone, apart=apart, only=only)
+        else:
+            few = select_tenders([sa.literal(1)], wanted, now, zone, apart=apart, only=only).limit(most).subquery()
+            statement = sa.select(sa.func.count()).select_from(few)
         with reading(self._engine) as connection:
             return int(connection.execute(statement).scalar_one())
+
+    def count_by(
+        self,
+        field: Facet,
+        wanted: Filter,
+        now: datetime,
+        zone: ZoneInfo,
+        *,
+        apart: bool = False,
+        only: Collection[str] | None = None,
+    ) -> list[tuple[str, int]]:
+        """How many tenders ``find`` finds of each value of ``field``, whatever the limit; most first, then by name."""
+        statement = select_counts(field, wanted, now, zone, only, apart=apart)
+        with reading(self._engine) as connection:
+            return [(value, number) for value, number in connection.execute(statement)]
 
     def find_releases(
         self,
@@ -293,16 +335,84 @@ class Repository:
         With ``events`` only those that tell one of them. Each comes with the tender as that release left it; the
         record's times are the release's.
         """
-        found = select_releases([*_RELEASE, *_RECORD], wanted, events, now, zone, only=only).limit(limit)
+        columns = [*_RELEASE, *_RECORD]
         with reading(self._engine) as connection:
+            common = is_common(connection, wanted)
+            found = select_releases(columns, wanted, events, now, zone, only=only, common=common).limit(limit)
             rows = connection.execute(found).mappings().all()
             later = _find_later(connection, rows)
         return [_as_of(row, later[row["tender_id"]]) for row in rows]
+
+    def find_seqs(
+        self,
+        wanted: Filter,
+        now: datetime,
+        zone: ZoneInfo,
+        events: frozenset[Event],
+        start: datetime,
+        end: datetime,
+        *,
+        apart: bool,
+        only: Collection[str] | None = None,
+    ) -> list[int]:
+        """The seqs of all releases that ``find_releases`` would find from ``start`` on and before ``end``.
+
+        Not ``apart``: only those of the tenders that ``find`` shows.
+        """
+        seq = [releases.c.seq]
+        with reading(self._engine) as connection:
+            common = is_common(connection, wanted)
+            found = select_releases(seq, wanted, events, now, zone, apart=apart, only=only, common=common)
+            found = found.where(releases.c.time >= start, releases.c.time < end)
+            return list(connection.execute(found).scalars())
+
+    def find_releases_of(self, seqs: Collection[int]) -> dict[int, tuple[Release, Record]]:
+        """Releases by their seq, as ``find_releases`` gives them."""
+        found: dict[int, tuple[Release, Record]] = {}
+        with reading(self._engine) as connection:
+            for chunk in chunks(sorted(seqs, reverse=True)):
+                statement = sa.select(*_RELEASE, *_RECORD).join(tenders).where(releases.c.seq.in_(chunk))
+                rows = connection.execute(statement.order_by(releases.c.seq.desc())).mappings().all()
+                later = _find_later(connection, rows)
+                found |= {row["seq"]: _as_of(row, later[row["tender_id"]]) for row in rows}
+        return found
+
+    def find_first_release(self) -> datetime | None:
+        """The time of the oldest release; None where there is none."""
+        with reading(self._engine) as connection:
+            oldest: datetime | None = connection.execute(sa.select(sa.func.min(releases.c.time))).scalar_one()
+        return oldest
 
     def find_newest_seq(self) -> int:
         """The seq of the newest release, corrections included; 0 where there is none."""
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.max(releases.c.seq))).scalar_one() or 0
+
+    def find_state(self) -> tuple[int, int]:
+        """The newest release's seq and the newest run's number, 0 where there is none; cheap.
+
+        While it is the same, readers find the same, but for what a run under way has told without a release.
+        """
+        newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (releases.c.seq, runs.c.id)]
+        with reading(self._engine) as connection:
+            seq, number = connection.execute(sa.select(*newest)).one()
+        return seq or 0, number or 0
+
+    def find_newest_change(self, only: Collection[str] | None = None) -> datetime | None:
+        """When the tender changed last that did so latest of all; None where there is none."""
+        newest_first = sa.select(tenders.c.changed).order_by(tenders.c.changed.desc())
+        newest_first = newest_first.where(tenders.c.shown, told_by(only)).limit(1)
+        with reading(self._engine) as connection:
+            newest: datetime | None = connection.execute(newest_first).scalar_one_or_none()
+        return newest
+
+    def find_last(self, field: Literal["closes", "changed", "published"], until: datetime) -> datetime | None:
+        """The latest deadline, change or publication of a tender that is not later than ``until``."""
+        column = tenders.c["position" if field == "published" else field]
+        bound = position(until, LAST_NUMBER) if field == "published" else until
+        with reading(self._engine) as connection:
+            last = connection.execute(sa.select(sa.func.max(column)).where(column <= bound)).scalar_one()
+        return position_time(last) if isinstance(last, int) else last
 
     def find_history(self, portal: str, kind: Kind, key: str) -> list[Release]:
         """All releases of one tender, oldest first."""
@@ -314,6 +424,17 @@ class Repository:
         )
         with reading(self._engine) as connection:
             return [parse_release(row) for row in connection.execute(statement).mappings()]
+
+    def find_versions(self, only: Collection[str]) -> list[Version]:
+        """How far the telling of each purchase has come that one of the portals ``only`` tells of; cheap."""
+        with reading(self._engine) as connection:
+            return find_versions(connection, only)
+
+    def find_told(self, versions: Sequence[Version]) -> Iterator[Told]:
+        """The record and history of each of ``versions``, in their order, a few at a time."""
+        with reading(self._engine) as connection:
+            for chunk in chunks(versions):
+                yield from find_told(connection, chunk)
 
     def find_names(self, column: Literal["buyer", "procuring_entity"]) -> list[tuple[str, int]]:
         """Every buyer or procuring entity and its number of tenders, most first; spellings by case are one."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from aggregator.database import to_micros
-from aggregator.models import Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
+from aggregator.database import from_micros, to_micros
+from aggregator.models import Award, Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
 from aggregator.search import fold
 
 MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
@@ -20,6 +21,7 @@ LAST_NUMBER = 2**30 - 1  # of a tender's row; 63 bits hold it and a second up to
 
 _SECOND = 1_000_000  # microseconds
 _KEYS = frozenset(f.name for f in fields(Tender)) - {"unread", "sanctions"}  # no sanctions are not written
+_SIGNING = "penandatanganan kontrak"
 _COUNTS = ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
 
 
@@ -31,6 +33,11 @@ def position(time: datetime, number: int = 0) -> int:
     """
     second = max(-(2**33), min(to_micros(time) // _SECOND, 2**33 - 1))
     return second * (LAST_NUMBER + 1) + number
+
+
+def position_time(place: int) -> datetime:
+    """The second that ``position`` made ``place`` of."""
+    return from_micros(place // (LAST_NUMBER + 1) * _SECOND)
 
 
 def render_tender(tender: Tender) -> str:
@@ -76,6 +83,8 @@ def searched_row(tender: Tender) -> dict[str, Any]:
         "amount": _cents(tender.value or tender.budget),
         "closes": tender.deadline or tender.registration_deadline,
         "retender": tender.retender,
+        "awarded": _cents(_sum(tender.contracts) or _sum(tender.awards)),
+        "contracted": min(_dates(tender.contracts) or _signings(tender) or _dates(tender.awards), default=None),
     }
 
 
@@ -141,6 +150,22 @@ def parse_run(row: Columns) -> Run:
         reasons=tuple(json.loads(row["reasons"])),
         **{count: row[count] for count in _COUNTS},
     )
+
+
+def _sum(results: Sequence[Award]) -> Money | None:
+    """What ``results`` amount to; None where one tells no amount, or one in another currency than rupiah."""
+    amounts = [each.amount.amount for each in results if each.amount and each.amount.currency == "IDR"]
+    return Money(sum(amounts, Decimal(0))) if amounts and len(amounts) == len(results) else None
+
+
+def _dates(results: Sequence[Award]) -> list[datetime]:
+    return [each.date for each in results if each.date]
+
+
+def _signings(tender: Tender) -> list[datetime]:
+    """SPSE tells no date with its contracts: where there is one, the schedule says until when it was to be signed."""
+    signing = (stage for stage in tender.milestones if fold(stage.title).startswith(_SIGNING))
+    return [stage.ends for stage in signing if stage.ends] if tender.contracts else []
 
 
 def _cents(amount: Money | None) -> int | None:

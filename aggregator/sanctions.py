@@ -6,6 +6,7 @@ there is a doubt, nothing matches.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -74,6 +75,11 @@ class Blacklist:
                 for sanction in tender.sanctions:
                     if name := _fold_firm(sanction.supplier):
                         self._sanctions[name].append(sanction)
+
+    @property
+    def fingerprint(self) -> str:
+        """Moves with what ``find`` finds."""
+        return hashlib.blake2b(repr(sorted(self._sanctions.items(), key=str)).encode(), digest_size=8).hexdigest()
 
     def find(self, supplier: str | None, now: datetime) -> Sanction | None:
         """The sanction that ``supplier`` is under at the moment ``now``; of several the one that ends last.

@@ -1,21 +1,28 @@
 """The language of ``q``: words (all must occur), "phrases", OR, -not. Pure, and free of any database's syntax.
 
-Text is folded before it is indexed and before it is looked for, so neither case nor diacritics count and every
-database finds the same.
+Text is folded and split here before it is indexed and before it is looked for, so neither case nor diacritics count
+and every database finds the same: SQLite's FTS5 only splits at spaces, PostgreSQL gets words with their positions.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from aggregator.models import Tender
 
 # Stands between the texts of a tender: phrases do not reach over it, and it is in every indexed text, since FTS5
-# has no "everything but".
+# has no "everything but". Nobody can look for it.
 FENCE = "wartapagar"
+
+# What a tsvector of PostgreSQL holds: positions to 16383, 255 of one word, words under 2 kB, in all 1 MB.
+MOST_WORDS = 16_000
+MOST_REPEATS = 255
+LONGEST_WORD = 100
+MOST_TEXT = 200_000
 
 _GAPS = re.compile(r"[^\w\n]+|_")
 _PARTS = re.compile(r'(-*)"([^"]*)"?|(\S+)')
@@ -74,6 +81,19 @@ def render_match(query: Query) -> str:
     return " OR ".join(f"({_render_clause(clause)})" for clause in query.clauses)
 
 
+def render_tsquery(query: Query) -> str:
+    """The query as a PostgreSQL tsquery over vectors made by ``render_vector``. Needs at least one clause."""
+    return " | ".join(
+        " & ".join(
+            [
+                *([_follow(phrase) for phrase in clause.wanted] or [f"'{FENCE}'"]),
+                *(f"!{_follow(phrase)}" for phrase in clause.unwanted),
+            ]
+        )
+        for clause in query.clauses
+    )
+
+
 def searched_texts(tender: Tender) -> tuple[str, ...]:
     """The texts of a tender that ``q`` looks at."""
     texts = (
@@ -92,13 +112,38 @@ def searched_texts(tender: Tender) -> tuple[str, ...]:
 
 
 def render_text(texts: Iterable[str]) -> str:
-    """``texts`` folded into the one that is indexed."""
-    lines = _GAPS.sub(" ", fold("\n".join(texts)))
-    return f"{FENCE} {lines}".replace("\n", f" {FENCE} ")
+    """``texts`` folded into the one that is indexed: words and fences with single spaces between.
+
+    Beyond the limits above it is cut, and words that occur too often become fences, so that no phrase is made up.
+    """
+    words = [FENCE]
+    for line in fold("\n".join(texts))[:MOST_TEXT].split("\n"):
+        words += [*_cut(line), FENCE]
+    words = words[:-1][:MOST_WORDS]
+    if len(words) > MOST_REPEATS:
+        seen: dict[str, int] = defaultdict(int)
+        for place, word in enumerate(words):
+            seen[word] += 1
+            if seen[word] > MOST_REPEATS:
+                words[place] = FENCE
+    return " ".join(words)
+
+
+def render_vector(text: str) -> str:
+    """What ``render_text`` made, as a PostgreSQL tsvector: ``'jalan':2 'danau':3``."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for place, word in enumerate(text.split(" "), start=1):
+        if word != FENCE:
+            places[word].append(str(place))
+    return " ".join([f"'{FENCE}'", *(f"'{word}':{','.join(found)}" for word, found in places.items())])
 
 
 def _split(text: str) -> list[str]:
-    return _GAPS.sub(" ", fold(text)).split()
+    return [word for word in _cut(fold(text)) if word != FENCE]
+
+
+def _cut(folded: str) -> Iterator[str]:
+    return (word[:LONGEST_WORD] for word in _GAPS.sub(" ", folded).split())
 
 
 def _render_clause(clause: Clause) -> str:
@@ -108,3 +153,7 @@ def _render_clause(clause: Clause) -> str:
 
 def _quote(phrase: Phrase) -> str:
     return '"' + " ".join(phrase.words) + '"'  # every word quoted, none holds a quote: FTS5 reads no operator
+
+
+def _follow(phrase: Phrase) -> str:
+    return "(" + " <-> ".join(f"'{word}'" for word in phrase.words) + ")"  # words hold neither ' nor \

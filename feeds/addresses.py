@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Literal
 
 from aggregator.models import Kind
 
@@ -23,3 +24,8 @@ def tender_path(portal: str, kind: Kind, key: str) -> str:
     if name != key:
         name = f"{name}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}".lstrip("-")
     return f"tenders/{portal}/{kind}/{name}.html"
+
+
+def embed_path(feed_id: str, form: Literal["html", "json"] = "html") -> str:
+    """A feed's page for frames on other sites, or the oEmbed answer that names it."""
+    return f"embed/{feed_id}.{form}"

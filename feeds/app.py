@@ -1,46 +1,119 @@
-"""The server: the published tree, and pages of errors in the look of the site."""
+"""The server: the published tree, searches, and pages of errors in the look of the site."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from aggregator.config import Config
-from feeds.files import PAGE_RULES, PublishedFiles
-from feeds.pages import Site, load_site, render_error
+from aggregator.filters import FilterError
+from aggregator.repository import Repository
+from aggregator.visits import save_visits
+from feeds.definitions import Format
+from feeds.files import PAGE_RULES, PublishedFiles, check_method, send_file
+from feeds.narrowing import tell_fault
+from feeds.pages import Site, load_sites, render_error
+from feeds.searching import FEED_PATH, PAGE_PATH, Searching
+from feeds.visits import CountVisits, Visits
+from feeds.wording import Wording
 
 
-def make_app(config: Config, directory: Path | None = None, *, sample: bool = False) -> Starlette:
-    """The application that serves ``directory`` (the configured one unless told); ``sample`` as in ``publish``."""
+def make_app(
+    config: Config,
+    repository: Repository,
+    directory: Path | None = None,
+    *,
+    sample: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """The application that serves ``directory`` (the configured one unless told) and searches in ``repository``.
+
+    ``sample`` as in ``publish``; ``now`` is what days are told from, ``clock`` a steady one in seconds.
+    """
     root = (directory or config.public_folder).resolve()
-    site = load_site(config, sample=sample)
-    answer = _ErrorPages(site, root)
+    sites = load_sites(config, sample=sample)
+    searching = Searching(repository, now, clock)
+    zone = ZoneInfo(config.publisher.timezone)
+    visits = Visits(partial(save_visits, repository.engine), now, zone)
+    answer = _ErrorPages(sites, root)
     return Starlette(
-        routes=[Route("/{path:path}", PublishedFiles(root))],
-        exception_handlers={HTTPException: answer, Exception: answer},
+        routes=[
+            *(Route(f"/{FEED_PATH}.{form}", _SearchFeed(searching, config, form)) for form in Format),
+            *(Route(f"/{site.prefix}{PAGE_PATH}", _SearchPage(searching, site)) for site in sites),
+            Route("/{path:path}", PublishedFiles(root, config)),
+        ],
+        middleware=[Middleware(CountVisits, visits=visits)],
+        exception_handlers={HTTPException: answer, FilterError: answer, Exception: answer},
+        lifespan=lambda _: visits.saving(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _SearchFeed:
+    """The ASGI app of one form of the feed of any search."""
+
+    searching: Searching
+    config: Config
+    form: Format
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_method(scope)
+        await send_file(await self.searching.find_feed(self.config, self.form, _read_query(scope)), scope, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _SearchPage:
+    """The ASGI app of the search page of one edition."""
+
+    searching: Searching
+    site: Site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_method(scope)
+        await send_file(await self.searching.find_page(self.site, _read_query(scope)), scope, send)
+
+
+def _read_query(scope: Scope) -> str:
+    raw: bytes = scope["query_string"]
+    return raw.decode("utf-8", "replace")
 
 
 class _ErrorPages:
     """Errors in the look of the site, for any address under it."""
 
-    def __init__(self, site: Site, root: Path) -> None:
-        self._site = site
+    def __init__(self, sites: Sequence[Site], root: Path) -> None:
+        self._sites = sites
         self._root = root
 
     def __call__(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        path = request.url.path.lstrip("/")
+        # the edition of the address; the publisher's own has no prefix and stands first
+        site = next(site for site in reversed(self._sites) if path.startswith(site.prefix))
+        status, headers, told = 500, {}, ""
+        if isinstance(error, HTTPException):
+            status, headers = error.status_code, dict(error.headers or {})
+        elif isinstance(error, FilterError):
+            publisher = site.config.publisher
+            status, told = 400, tell_fault(error, Wording(publisher.language, ZoneInfo(publisher.timezone)))
         if status == 404 and not (self._root / "index.html").exists():
             status, headers = 503, {"Retry-After": "60"}  # nothing published yet
         # relative addresses, so that the page works behind a proxy that serves the tree under a folder
-        depth = min(request.url.path.count("/") - 1, 16)
-        page = render_error(self._site, status, root="../" * depth)
+        depth = min(path.removeprefix(site.prefix).count("/"), 16)
+        page = render_error(site, status, root="../" * depth, told=told)
         rules = {**PAGE_RULES, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
         response = Response(page, status, {**rules, **headers}, media_type="text/html")
         if request.method == "HEAD":

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
-from functools import cached_property
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Config
+from aggregator.facets import Facet
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event, Kind, Record, Release
 from aggregator.repository import Repository
 from aggregator.sanctions import Blacklist
+from aggregator.search import fold
 from feeds.definitions import FEED_LIMIT, OPEN, Feed
 from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
+from feeds.narrowing import MOST_COUNTED, Names, Narrowing, count_choices, make_narrowing
+from feeds.wording import Wording
 
 PASSED = Moment("+0d")
 
+# Which time of a tender each bound of a filter looks at.
+_TIMES: Mapping[str, Literal["closes", "changed", "published"]] = {
+    "published_from": "published",
+    "published_to": "published",
+    "deadline_from": "closes",
+    "deadline_to": "closes",
+    "changed_since": "changed",
+}
+
 
 class Contents:
-    """What is published at ``now``: the tenders and runs of the configured portals, and no others."""
+    """What is published at ``now``: the tenders and runs of the configured portals, and no others.
 
-    def __init__(self, config: Config, repository: Repository, now: datetime) -> None:
+    ``by_portal``: of one portal alone, each tender as that portal tells it, as ``warta export`` does.
+    """
+
+    def __init__(self, config: Config, repository: Repository, now: datetime, *, by_portal: bool = False) -> None:
         self._publisher = config.publisher
         self._portals = {portal.id: portal for portal in config.portal}
         self._repository = repository
+        self._by_portal = by_portal
         self._now = now
         self._zone = ZoneInfo(config.publisher.timezone)
         self._worded: dict[tuple[str, Kind, str, int | None], Entry] = {}
@@ -37,24 +55,89 @@ class Contents:
         if feed.kind == "changes":
             limit = feed.filter.limit or FEED_LIMIT
             return [self._word_release(*found) for found in self.find_releases(feed.filter, feed.events, limit)]
-        return self._word_tenders(feed.filter)
+        return self.find_entries(feed.filter)
 
     def find_calendar(self, feed: Feed) -> list[Entry]:
         """The entries of its calendar."""
         if feed.calendar_filter == feed.filter:
             return self.find(feed)
-        return self._word_tenders(feed.calendar_filter)
+        return self.find_entries(feed.calendar_filter)
 
-    def find_turns(self) -> list[Entry]:
-        """Portals that failed or recovered, newest first."""
-        turns = self._repository.find_verdict_turns(FEED_LIMIT)
+    def find_between(self, feeds: Sequence[Feed], start: datetime, end: datetime) -> dict[str, list[Entry]]:
+        """All that each of ``feeds`` told from ``start`` on and before ``end``, newest first, by the feed's id.
+
+        A feed of tenders told of each that had a release then, as the last one left it. Of its filter the status is
+        that of then, and what is told from now (``+7d``) does not count: that now has passed.
+        """
+        told = {feed.id: [] if feed.kind == "status" else self._find_seqs(feed, start, end) for feed in feeds}
+        releases = self._repository.find_releases_of({seq for seqs in told.values() for seq in seqs})
+        entries: dict[str, list[Entry]] = {}
+        for feed in feeds:
+            found = [releases[seq] for seq in told[feed.id]]
+            if feed.kind == "status":
+                entries[feed.id] = [entry for entry in self.find_turns(None) if start <= entry.updated < end]
+            elif feed.kind == "changes":
+                entries[feed.id] = [self._word_release(*each) for each in found if _has_status(feed, each[1])]
+            else:
+                last = {record.tender.identity: record for _, record in reversed(found)}
+                records = sorted(last.values(), key=lambda record: record.changed, reverse=True)
+                entries[feed.id] = [self._word_tender(record) for record in records if _has_status(feed, record)]
+        return entries
+
+    def _find_seqs(self, feed: Feed, start: datetime, end: datetime) -> list[int]:
+        """Of changes those of every source, as in the feed itself."""
+        passed = {name: None for name, _ in find_moving(feed.filter)}
+        wanted = replace(feed.filter, status=(), limit=None, **passed)  # type: ignore[arg-type]
+        apart = feed.kind == "changes" or self._is_apart(feed.filter)
+        return self._repository.find_seqs(
+            wanted, self._now, self._zone, feed.events, start, end, apart=apart, only=self._portals
+        )
+
+    def find_turns(self, limit: int | None = FEED_LIMIT) -> list[Entry]:
+        """Portals that failed or recovered, newest first; all of them where ``limit`` is None."""
+        turns = self._repository.find_verdict_turns(limit)
         return [
             run_entry(run, self._portals[run.portal], self._publisher) for run in turns if run.portal in self._portals
         ]
 
     def find_open(self) -> Iterator[Record]:
         """All open packages, closing soonest first."""
-        return self._find_tenders(replace(OPEN, sort=Sort.DEADLINE))
+        return self.find_tenders(replace(OPEN, sort=Sort.DEADLINE))
+
+    def find_tenders(self, wanted: Filter, start: int = 0) -> Iterator[Record]:
+        """The tenders that ``wanted`` asks for, in its order, ``start`` skipped."""
+        return self._repository.find(
+            wanted, self._now, self._zone, start=start, apart=self._is_apart(wanted), only=self._portals
+        )
+
+    def count_tenders(self, wanted: Filter, most: int | None = None) -> int:
+        """How many of them there are, whatever the limit; counting stops at ``most``."""
+        apart = self._is_apart(wanted)
+        return self._repository.count(wanted, self._now, self._zone, apart=apart, only=self._portals, most=most)
+
+    def count_by(self, field: Facet, wanted: Filter) -> list[tuple[str, int]]:
+        """How many of them there are of each value of ``field``."""
+        apart = self._is_apart(wanted)
+        return self._repository.count_by(field, wanted, self._now, self._zone, apart=apart, only=self._portals)
+
+    def _is_apart(self, wanted: Filter) -> bool:
+        return self._by_portal and len(wanted.portal) == 1
+
+    def find_narrowing(self, wanted: Filter, listed: Sort | None = None) -> Narrowing:
+        """How the search for ``wanted`` can be narrowed, with counts; ``listed`` as in ``make_narrowing``."""
+        counts = count_choices(wanted, partial(self.count_tenders, most=MOST_COUNTED), self.count_by)
+        wording = Wording(self._publisher.language, self._zone)
+        return make_narrowing(wanted, counts, self.find_names(wanted), wording, listed)
+
+    def find_names(self, wanted: Filter) -> Names:
+        """How its work units, buyers and portals are written."""
+        spelt: dict[str, str] = {}
+        for key in ("buyer", "procuring_entity"):
+            for name in getattr(wanted, key):
+                one: dict[str, Any] = {key: (name,)}
+                for record in self.find_tenders(Filter(limit=1, **one)):
+                    spelt[fold(name)] = getattr(record.tender, key) or name
+        return Names(spelt, self._portals)
 
     def find_releases(self, wanted: Filter, events: frozenset[Event], limit: int) -> list[tuple[Release, Record]]:
         """The newest releases that tell one of ``events`` (all of them, if none is named)."""
@@ -67,11 +150,11 @@ class Contents:
         """
         if feed.kind != "tenders" or feed.filter.status != OPEN.status:
             return None
-        return max(self._count(feed.filter) - self._count(replace(feed.filter, deadline_to=PASSED)), 0)
+        return max(self.count_tenders(feed.filter) - self.count_tenders(replace(feed.filter, deadline_to=PASSED)), 0)
 
     def find_kinds(self) -> frozenset[Kind]:
         """The kinds that some tender of a configured portal has."""
-        return frozenset(kind for kind in Kind if self._count(Filter(kind=(kind,))))
+        return frozenset(kind for kind in Kind if self.count_tenders(Filter(kind=(kind,))))
 
     def find_state(self, feeds: Iterable[Feed]) -> tuple[object, ...]:
         """While this is the same, every other method finds the same.
@@ -81,11 +164,7 @@ class Contents:
         """
         runs = self._repository.find_last_runs()
         moving = {
-            (field.name, moment)
-            for feed in feeds
-            for wanted in (feed.filter, feed.calendar_filter)
-            for field in fields(Filter)
-            if isinstance(moment := getattr(wanted, field.name), Moment) and moment.text[0] in "+-"
+            each for feed in feeds for wanted in (feed.filter, feed.calendar_filter) for each in find_moving(wanted)
         }
         passed = [
             (name, moment.text, self._repository.count(Filter(**{name: moment}), self._now, self._zone))  # type: ignore[arg-type]
@@ -95,25 +174,30 @@ class Contents:
         started = sorted(portal.last.started for portal in runs.values())
         return self._repository.find_newest_seq(), total, sorted(passed), started
 
+    def find_newest_change(self, *wanted: Filter) -> datetime | None:
+        """When what the filters find may have changed last: the newest change of any tender, or the last time that
+        one passed a moment which they tell from now."""
+        times = [self._repository.find_newest_change(self._portals)]
+        for name, moment in {each for one in wanted for each in find_moving(one)}:
+            offset = timedelta(days=int(moment.text[:-1]))
+            last = self._repository.find_last(_TIMES[name], self._now + offset)
+            times.append(last and last - offset)
+        return max((time for time in times if time), default=None)
+
     @cached_property
-    def _around(self) -> Around:
-        notices = self._find_tenders(Filter(kind=(Kind.NOTICE,)))
+    def around(self) -> Around:
+        notices = self.find_tenders(Filter(kind=(Kind.NOTICE,)))
         return Around(self._portals, Blacklist(record for record in notices if record.tender.sanctions))
 
-    def _find_tenders(self, wanted: Filter) -> Iterator[Record]:
-        return self._repository.find(wanted, self._now, self._zone, only=self._portals)
-
-    def _count(self, wanted: Filter) -> int:
-        return self._repository.count(wanted, self._now, self._zone, only=self._portals)
-
-    def _word_tenders(self, wanted: Filter) -> list[Entry]:
-        return [self._word_tender(record) for record in self._find_tenders(wanted)]
+    def find_entries(self, wanted: Filter) -> list[Entry]:
+        """The tenders that ``wanted`` asks for as entries, in its order."""
+        return [self._word_tender(record) for record in self.find_tenders(wanted)]
 
     def _word_tender(self, record: Record) -> Entry:
         key = (*record.tender.identity, None)
         if key not in self._worded:
             portal = self._portals[record.official_portal]
-            self._worded[key] = tender_entry(record, portal, self._publisher, self._around)
+            self._worded[key] = tender_entry(record, portal, self._publisher, self.around)
         return self._worded[key]
 
     def _word_release(self, release: Release, record: Record) -> Entry:
@@ -121,9 +205,20 @@ class Contents:
         if key not in self._worded:
             portal = self._portals[release.portal]
             since = self._find_missing_since(release) if Event.RETURNED in release.events else None
-            self._worded[key] = release_entry(release, record, portal, self._publisher, since, self._around)
+            self._worded[key] = release_entry(release, record, portal, self._publisher, since, self.around)
         return self._worded[key]
 
     def _find_missing_since(self, returned: Release) -> datetime | None:
         history = self._repository.find_history(returned.portal, returned.kind, returned.key)
         return max((r.time for r in history if r.time < returned.time and Event.WITHDRAWN in r.events), default=None)
+
+
+def find_moving(wanted: Filter) -> Iterator[tuple[str, Moment]]:
+    """The keys of ``wanted`` that are told from now, and so find something else with time alone."""
+    for field in fields(Filter):
+        if isinstance(moment := getattr(wanted, field.name), Moment) and moment.text[0] in "+-":
+            yield field.name, moment
+
+
+def _has_status(feed: Feed, record: Record) -> bool:
+    return not feed.filter.status or record.tender.status in feed.filter.status

@@ -16,6 +16,7 @@ from aggregator.config import Config, ConfigError, FeedTable, Portal, Publisher
 from aggregator.filters import Filter, Moment
 from aggregator.models import Category, Event, Kind, Method, Status
 from feeds.entries import Entry, make_id
+from feeds.query import render_query
 from feeds.text import clip, plain
 from feeds.wording import Language, Wording
 
@@ -96,6 +97,19 @@ class Feed:
     events: frozenset[Event] = frozenset()
 
     @property
+    def list_path(self) -> str:
+        """The page that shows all it is about, from the top of an edition: the search for its filter, or its own."""
+        if self.kind != "tenders":
+            return f"feeds/{self.id}.html"
+        return f"cari.html?{render_query(replace(self.filter, limit=None))}"
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether entries of it may stand in a calendar: plans and news have no day there."""
+        undated = set(_OF_KIND.values())
+        return self.kind != "tenders" or not self.filter.kind or not undated.issuperset(self.filter.kind)
+
+    @property
     def calendar_filter(self) -> Filter:
         """What the feed's calendar holds: of open tenders also those called off before their deadline.
 
@@ -103,7 +117,8 @@ class Feed:
         """
         if self.kind != "tenders" or self.filter.status != OPEN.status:
             return self.filter
-        return replace(self.filter, status=(*OPEN.status, *_OFF), deadline_from=Moment("+0d"))
+        first = self.filter.deadline_from or Moment("+0d")
+        return replace(self.filter, status=(*OPEN.status, *_OFF), deadline_from=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +126,8 @@ class Channel:
     """A feed as it is published: what its renderings tell beside the entries.
 
     ``updated`` is the newest change of an entry, never the clock; ``ttl`` is the time between two readings.
+    ``previous`` and ``following`` are the addresses of the archives before and after (RFC 5005), ``current`` that of
+    the feed which this archives.
     """
 
     feed: Feed
@@ -123,6 +140,9 @@ class Channel:
     author_url: str
     ttl: timedelta
     hub: str | None = None
+    previous: str | None = None
+    following: str | None = None
+    current: str | None = None
 
 
 def make_channel(feed: Feed, config: Config, entries: Sequence[Entry]) -> Channel:
@@ -135,7 +155,7 @@ def make_channel(feed: Feed, config: Config, entries: Sequence[Entry]) -> Channe
         language=publisher.language,
         page_url=f"{base}.html",
         urls={form: f"{base}.{form}" for form in Format},
-        updated=max((entry.updated for entry in entries), default=_first_day(publisher)),
+        updated=max((entry.updated for entry in entries), default=find_first_day(publisher)),
         author=plain(publisher.name),
         author_url=publisher.contact or publisher.url,
         ttl=min((portal.every for portal in config.portal if portal.enabled), default=timedelta(hours=1)),
@@ -143,7 +163,7 @@ def make_channel(feed: Feed, config: Config, entries: Sequence[Entry]) -> Channe
     )
 
 
-def _first_day(publisher: Publisher) -> datetime:
+def find_first_day(publisher: Publisher) -> datetime:
     """When a feed without entries was last changed: a constant, so that its bytes stay the same."""
     return datetime.combine(publisher.since, time.min, ZoneInfo(publisher.timezone))
 

@@ -95,7 +95,7 @@ def tender_entry(record: Record, portal: Portal, publisher: Publisher, around: A
     """
     tender, wording = record.tender, Wording(publisher.language, portal.zone)
     opening = tell_tender(tender, wording)
-    warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
+    warnings, sanctions = find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
     # Read at ``changed``, not ``last_seen``: a reading that found nothing new must not change the bytes.
     content = [_paragraph(line) for line in (_tell_body(tender, opening), *warnings)]
@@ -106,7 +106,7 @@ def tender_entry(record: Record, portal: Portal, publisher: Publisher, around: A
         url=url,
         summary=" ".join([opening, *warnings]),
         content="".join(content),
-        published=tender.published or record.first_seen,
+        published=min(tender.published or record.first_seen, record.changed),  # validators doubt a day to come
         updated=record.changed,
         author=plain(portal.name),
         author_url=portal.url,
@@ -138,7 +138,7 @@ def release_entry(
     tender, wording = record.tender, Wording(publisher.language, portal.zone)
     news = tell_release(release, tender, wording, missing_since)
     opening = tell_tender(tender, wording)
-    warnings, sanctions = _find_sanctions(record, around.blacklist, wording)
+    warnings, sanctions = find_sanctions(record, around.blacklist, wording)
     url = find_url(tender, portal)
     content = [_paragraph(line) for line in (*news.lines, *warnings, _tell_body(tender, opening))]
     content += [_facts(tender, wording), *_sources(record, url, portal, around, wording)]
@@ -280,7 +280,7 @@ def _source(url: str, portal: Portal, read: datetime, wording: Wording) -> str:
     return f"<p>{told}</p>"
 
 
-def _find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> tuple[list[str], list[dict[str, Any]]]:
+def find_sanctions(record: Record, blacklist: Blacklist, wording: Wording) -> tuple[list[str], list[dict[str, Any]]]:
     """Each winner or contractor whose name is blacklisted: a sentence, and the sanction as JSON with that ``name``."""
     found: dict[str, Sanction] = {}
     for award in (*record.tender.awards, *record.tender.contracts):

@@ -18,10 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import Receive, Scope, Send
 
+from aggregator.config import Config
+from feeds.addresses import ENGLISH
+from feeds.archives import is_archive
 from feeds.http import check_preconditions, prefers_gzip, render_http_date
+from feeds.websub import render_link
 
 CACHE_BYTES = 64_000_000  # 10,000 tender pages with their twins, or every feed of 200 bureaus
 CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"  # portals are read every 15 minutes
+ARCHIVE_CONTROL = "public, max-age=31536000, immutable"  # RFC 8246; the most that RFC 2616 §14.21 would have
 METHODS = "GET, HEAD"
 
 TYPES = {
@@ -32,6 +37,7 @@ TYPES = {
     ".ics": "text/calendar",
     ".opml": "text/x-opml",
     ".css": "text/css",
+    ".csv": "text/csv",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
@@ -84,14 +90,41 @@ class HeldFile:
         return len(self.plain.body) + (len(self.packed.body) if self.packed else 0)
 
 
+class HeldFiles:
+    """Files in memory by name: at most ``limit`` bytes of them, the one not asked for longest leaves first."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit = limit
+        self._files: OrderedDict[str, HeldFile] = OrderedDict()
+        self.size = 0
+
+    def find(self, name: str) -> HeldFile | None:
+        if name in self._files:
+            self._files.move_to_end(name)
+        return self._files.get(name)
+
+    def keep(self, name: str, file: HeldFile) -> None:
+        """In place of the one of that name; a file larger than all room is not kept."""
+        self.drop(name)
+        if file.size > self._limit:
+            return
+        while self.size + file.size > self._limit:
+            self.drop(next(iter(self._files)))
+        self._files[name] = file
+        self.size += file.size
+
+    def drop(self, name: str) -> None:
+        if (file := self._files.pop(name, None)) is not None:
+            self.size -= file.size
+
+
 class PublishedFiles:
     """An ASGI app of the files below ``root``, held in memory as long as they lie there unchanged."""
 
-    def __init__(self, root: Path, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, root: Path, config: Config, limit: int = CACHE_BYTES) -> None:
         self._root = root
-        self._limit = limit
-        self._held: OrderedDict[str, HeldFile] = OrderedDict()
-        self._size = 0
+        self._config = config
+        self._held = HeldFiles(limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path_params"]["path"]
@@ -101,41 +134,37 @@ class PublishedFiles:
             return
         if file is None:
             raise HTTPException(404)
-        if scope["method"] not in ("GET", "HEAD"):
-            raise HTTPException(405, headers={"Allow": METHODS})
-        fields = _read_fields(scope["headers"])
-        sent = file.packed if file.packed and prefers_gzip(fields.get("accept-encoding", "")) else file.plain
-        status = check_preconditions(fields, sent.etag, file.modified)
-        headers = sent.headers if status == 200 else sent.short_headers
-        body = sent.body if status == 200 and scope["method"] == "GET" else b""
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_file(file, scope, send)
 
     async def _find(self, path: str) -> HeldFile | None:
-        held = self._held.get(path)
+        held = self._held.find(path)
         if held is not None and held.stamp == _stamp(f"{self._root}/{path}"):
-            self._held.move_to_end(path)
             return held
-        self._drop(path)
+        self._held.drop(path)
         if not _PATH.fullmatch(path) or Path(path).suffix not in TYPES:
             return None
-        file = await run_in_threadpool(_load, self._root, path)
+        file = await run_in_threadpool(_load, self._root, path, render_link(self._config, path))
         if file is not None:
-            self._keep(path, file)
+            self._held.keep(path, file)
         return file
 
-    def _keep(self, path: str, file: HeldFile) -> None:
-        self._drop(path)
-        if file.size > self._limit:
-            return
-        while self._size + file.size > self._limit:
-            self._drop(next(iter(self._held)))
-        self._held[path] = file
-        self._size += file.size
 
-    def _drop(self, path: str) -> None:
-        if (file := self._held.pop(path, None)) is not None:
-            self._size -= file.size
+def check_method(scope: Scope) -> None:
+    """HTTPException 405 for a method other than GET and HEAD."""
+    if scope["method"] not in ("GET", "HEAD"):
+        raise HTTPException(405, headers={"Allow": METHODS})
+
+
+async def send_file(file: HeldFile, scope: Scope, send: Send) -> None:
+    """Answers with ``file`` as the request's method, conditions and codings ask; HTTPException as ``check_method``."""
+    check_method(scope)
+    fields = _read_fields(scope["headers"])
+    sent = file.packed if file.packed and prefers_gzip(fields.get("accept-encoding", "")) else file.plain
+    status = check_preconditions(fields, sent.etag, file.modified)
+    headers = sent.headers if status == 200 else sent.short_headers
+    body = sent.body if status == 200 and scope["method"] == "GET" else b""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _stamp(path: str) -> Stamp:
@@ -151,8 +180,8 @@ def _stamp(path: str) -> Stamp:
     return (file.st_mtime_ns, file.st_size, file.st_ino, twin.st_mtime_ns, twin.st_size, twin.st_ino)
 
 
-def _load(root: Path, path: str) -> HeldFile | None:
-    """The file with both codings, or None when it is gone or leads outside ``root``."""
+def _load(root: Path, path: str, link: str | None) -> HeldFile | None:
+    """The file with both codings, or None when it is gone or leads outside ``root``; ``link`` is its Link field."""
     target = root / path
     if not target.resolve().is_relative_to(root):
         return None
@@ -164,13 +193,19 @@ def _load(root: Path, path: str) -> HeldFile | None:
         return None
     # RFC 9110 §8.8.2.1: never later than the time of the answer, as a clock that was moved could make it
     modified = min(time, datetime.now(UTC)).replace(microsecond=0)
-    packed = _read_twin(target, body)
+    return hold_file(path, body, _read_twin(target, body), modified, stamp, link)
+
+
+def hold_file(
+    path: str, body: bytes, packed: bytes | None, modified: datetime, stamp: Stamp, link: str | None = None
+) -> HeldFile:
+    """``body`` as it is sent for ``path``, whose ending and place decide the headers; ``packed`` is its gzip form."""
     tag = hashlib.sha256(body).hexdigest()[:32]
     return HeldFile(
         stamp,
         modified,
-        _represent(path, body, f'"{tag}"', modified, {}),
-        _represent(path, packed, f'"{tag}-gzip"', modified, {"Content-Encoding": "gzip"}) if packed else None,
+        _represent(path, body, f'"{tag}"', modified, link, {}),
+        _represent(path, packed, f'"{tag}-gzip"', modified, link, {"Content-Encoding": "gzip"}) if packed else None,
     )
 
 
@@ -183,16 +218,19 @@ def _read_twin(target: Path, body: bytes) -> bytes | None:
         return None
 
 
-def _represent(path: str, body: bytes, etag: str, modified: datetime, coding: Mapping[str, str]) -> Representation:
+def _represent(
+    path: str, body: bytes, etag: str, modified: datetime, link: str | None, coding: Mapping[str, str]
+) -> Representation:
     suffix = Path(path).suffix
     is_feed = path.startswith("feeds/") and suffix != ".html"
     kind = "application/feed+json" if is_feed and suffix == ".json" else TYPES[suffix]
     short = {
         "ETag": etag,
-        "Cache-Control": CACHE_CONTROL,
+        "Cache-Control": ARCHIVE_CONTROL if is_archive(path) else CACHE_CONTROL,
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
-        **({"Access-Control-Allow-Origin": "*"} if is_feed else {}),
+        **({"Access-Control-Allow-Origin": "*"} if is_feed or path == "status.json" else {}),
+        **({"Link": link} if link else {}),
     }
     full = {
         "Content-Type": f"{kind}; charset=utf-8",
@@ -200,9 +238,17 @@ def _represent(path: str, body: bytes, etag: str, modified: datetime, coding: Ma
         "Last-Modified": render_http_date(modified),
         **short,
         **coding,
-        **(PAGE_RULES if suffix in {".html", ".svg"} else {}),
+        **(_page_rules(path) if suffix in {".html", ".svg"} else {}),
     }
     return Representation(etag, _raw(full), _raw(short), body)
+
+
+def _page_rules(path: str) -> Mapping[str, str]:
+    """Pages below embed/ may stand in frames on every site, and ask status.json when the portals were read."""
+    if not path.removeprefix(ENGLISH).startswith("embed/"):
+        return PAGE_RULES
+    policy = PAGE_RULES["Content-Security-Policy"].replace("frame-ancestors 'none'", "frame-ancestors *")
+    return {**PAGE_RULES, "Content-Security-Policy": f"{policy}; connect-src 'self'"}
 
 
 def _raw(headers: Mapping[str, str]) -> RawHeaders:

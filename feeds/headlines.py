@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aggregator.models import (
     Award,
@@ -75,6 +75,14 @@ class News:
     lines: tuple[str, ...]
 
 
+class Move(NamedTuple):
+    """One thing that moved, in words; ``old`` is empty where nothing had been told before."""
+
+    label: str
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     release: Release
@@ -101,6 +109,47 @@ def tell_release(release: Release, tender: Tender, wording: Wording, missing_sin
     else:
         headline = wording.say("many", count=f"{len(events)}").replace(" ", NBSP, 1)
     return News(headline, tuple(line for _, line in tellings.values() if line))
+
+
+def tell_apart(
+    release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None
+) -> tuple[News, list[Move]]:
+    """The same for a page that shows old and new side by side: what moved, and lines about the rest alone."""
+    case = _Case(release, tender, wording, missing_since)
+    told = _NEWS & set(release.events)
+    lines = [line for event in Event if event in told and (line := _TELLERS[event](case)[1])]
+    moves = [
+        move
+        for change in release.changes
+        if not told & _TOLD_BY.get(change.field, set())
+        for move in (_list_rows(case) if change.field == "milestones" else _list_move(case, change))
+    ]
+    return News(tell_release(release, tender, wording, missing_since).headline, tuple(lines)), moves
+
+
+def _list_move(case: _Case, change: Change) -> Iterator[Move]:
+    form = _FORMS.get(change.field)
+    old, new = (
+        (form(case, value) if form else _show(case.wording, change.field, value)) if value not in (None, []) else ""
+        for value in (change.old, change.new)
+    )
+    if old != new:
+        yield Move(case.wording.label(change.field), old, new or case.wording.say("none"))
+
+
+def _list_rows(case: _Case) -> Iterator[Move]:
+    """The rows of the schedule that moved, but for the one that closes bids: its move is that of the deadline."""
+    deadline = tuple(None if time is None else datetime.fromisoformat(time) for time in case.find("deadline"))
+    for old, new in _find_moved_rows(case):
+        if old is None or (old.ends, new.ends) != deadline:
+            yield _row_move(case.wording, old, new)
+
+
+def _find_moved_rows(case: _Case) -> list[tuple[Milestone | None, Milestone]]:
+    old_rows, new_rows = ([Milestone.from_dict(row) for row in rows or []] for rows in case.find("milestones"))
+    old_by_title = {row.title: row for row in old_rows}
+    pairs = ((old_by_title.get(row.title), row) for row in new_rows)
+    return [(old, new) for old, new in pairs if old is None or (old.starts, old.ends) != (new.starts, new.ends)]
 
 
 def _tell_new(case: _Case) -> Telling:
@@ -233,25 +282,19 @@ def _show_status(case: _Case, status: str | None) -> str:
 def _tell_schedule(case: _Case) -> Telling:
     """The first row that moved, and how many others did."""
     wording = case.wording
-    old_rows, new_rows = ([Milestone.from_dict(row) for row in rows or []] for rows in case.find("milestones"))
-    old_by_title = {row.title: row for row in old_rows}
-    moves = [
-        _move_row(wording, old_by_title.get(row.title), row)
-        for row in new_rows
-        if (before := old_by_title.get(row.title)) is None or (before.starts, before.ends) != (row.starts, row.ends)
-    ]
+    moves = [_line(wording, _row_move(wording, old, new)) for old, new in _find_moved_rows(case)]
     if len(moves) > 1:
         moves[0] = f"{moves[0].removesuffix('.')}, {wording.say('and_more', count=len(moves) - 1)}."
     return wording.say("schedule"), moves[0] if moves else ""
 
 
-def _move_row(wording: Wording, old: Milestone | None, new: Milestone) -> str:
+def _row_move(wording: Wording, old: Milestone | None, new: Milestone) -> Move:
     """A row's end, or its start where the end stayed; dates, or times too where the day stayed."""
     end_moved = old is None or old.ends != new.ends
     before, after = (None if row is None else row.ends if end_moved else row.starts for row in (old, new))
-    same_day = before and after and wording.date(before) == wording.date(after)
-    label = clip(plain(new.title), MOST_STAGE)
-    return _move(wording, label, before, after, wording.short_time if same_day else wording.date)
+    form = wording.short_time if before and after and wording.date(before) == wording.date(after) else wording.date
+    told = form(after) if after else wording.say("none")
+    return Move(clip(plain(new.title), MOST_STAGE), form(before) if before else "", told)
 
 
 def _tell_location(case: _Case) -> Telling:
@@ -293,12 +336,28 @@ def _show(wording: Wording, field: str, value: Any) -> str:
 
 def _move(wording: Wording, label: str, old: T | None, new: T | None, form: Callable[[T], str]) -> str:
     """Label: old → new. Where there was nothing before, only what there is now."""
-    after = form(new) if new else wording.say("none")
-    if not old:
-        return wording.say("told", label=label, new=after)
-    return wording.say("moved", label=label, old=form(old), new=after)
+    return _line(wording, Move(label, form(old) if old else "", form(new) if new else wording.say("none")))
 
 
+def _line(wording: Wording, move: Move) -> str:
+    return wording.say("moved" if move.old else "told", label=move.label, old=move.old, new=move.new)
+
+
+def _form_time(case: _Case, value: str) -> str:
+    return case.wording.short_time(datetime.fromisoformat(value))
+
+
+def _form_money(case: _Case, value: Mapping[str, str]) -> str:
+    return case.wording.money(Money.from_dict(value))
+
+
+_FORMS: Mapping[str, Callable[[_Case, Any], str]] = {
+    "deadline": _form_time,
+    "registration_deadline": _form_time,
+    "value": _form_money,
+    "budget": _form_money,
+    "status": _show_status,
+}
 _TELLERS: Mapping[Event, Callable[[_Case], Telling]] = {
     Event.CANCELLED: _tell_cancelled,
     Event.UNSUCCESSFUL: _tell_unsuccessful,

@@ -1,4 +1,4 @@
-"""Open packages by the day they close: grouped, cut into pages, and each as a row of words. Pure."""
+"""Packages as rows of words, and the open ones by the day they close: grouped, cut into pages. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 from decimal import Decimal
 from itertools import groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Portal
-from aggregator.models import Event, Kind, Money, Record, Release
+from aggregator.models import Event, Kind, Money, Record, Release, Status
 from feeds.addresses import tender_path
+from feeds.definitions import OPEN
 from feeds.entries import MOST_TITLE
 from feeds.headlines import tell_release
 from feeds.sentences import name_category
@@ -26,6 +27,16 @@ MOST_NOTE = 160
 
 # What a row tells of its last change: news for somebody who is about to bid.
 NOTED = frozenset({Event.RETENDER, Event.RETURNED, Event.DEADLINE, Event.REGISTRATION, Event.VALUE, Event.BUDGET})
+
+_TOLD_ONCE = (Kind.PLAN, Kind.NOTICE, Kind.NEWS)  # announcements that have no state to follow
+_WORTHLESS = (Kind.NOTICE, Kind.NEWS)
+_CHIPS: Mapping[Status, tuple[str, str]] = {
+    Status.PLANNED: ("clock", ""),
+    Status.COMPLETE: ("check", "done"),
+    Status.CANCELLED: ("shut", ""),
+    Status.UNSUCCESSFUL: ("shut", ""),
+    Status.WITHDRAWN: ("shut", "gone"),
+}
 
 Identity = tuple[str, Kind, str]
 Place = Literal["day", "undated", "past"]
@@ -60,10 +71,19 @@ class OpenList:
         return self.count + self.under_way
 
 
+class Chip(NamedTuple):
+    """What a package is, other than open: a word, its shape and its colour."""
+
+    label: str
+    icon: str
+    tone: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One open package in words; all texts are plain, ``closes`` is in the portal's zone, ``page`` is
-    its path from the top of the edition."""
+    """One package in words; all texts are plain, ``worth`` is empty for what has none, ``closes`` is in the portal's zone, ``page`` is its path from the
+    top of the edition. ``is_open``: the portal calls it active, so that its deadline counts; ``told``: when it was
+    announced, where it has no deadline to show."""
 
     title: str
     page: str
@@ -74,6 +94,9 @@ class Row:
     closes: datetime | None
     closes_text: str
     is_registration: bool
+    is_open: bool
+    told: str
+    chip: Chip | None
     is_retender: bool
     note: str
 
@@ -141,6 +164,7 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
     closes = _closes(record)
     method = plain(tender.method_detail or "") or (wording.name(tender.method) if tender.method else "")
     sort = (
+        "" if tender.kind in OPEN.kind else wording.name(tender.kind),
         name_category(tender, wording),
         clip(method, MOST_NAME),
         _name_portals(record, portal, len(portals), wording),
@@ -151,13 +175,21 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
         unit=clip(plain(tender.procuring_entity or tender.buyer or ""), MOST_NAME),
         sort=" · ".join(filter(None, sort)),
         worth_label=wording.say("short_value" if tender.value or not money else "short_budget"),
-        worth=wording.short_money(money) if money else wording.say("none"),
+        worth=wording.short_money(money) if money else "" if tender.kind in _WORTHLESS else wording.say("none"),
         closes=closes and closes.astimezone(portal.zone),
         closes_text=wording.short_time(closes) if closes else "",
         is_registration=tender.deadline is None and closes is not None,
+        is_open=tender.status in {None, Status.ACTIVE},
+        told="" if closes or not tender.published else wording.say("announced_on", date=wording.date(tender.published)),
+        chip=find_chip(tender.status, wording) if tender.kind not in _TOLD_ONCE else None,
         is_retender=tender.retender,
         note=note,
     )
+
+
+def find_chip(status: Status | None, wording: Wording) -> Chip | None:
+    """What stands beside the deadline; None for what can be bid for, where the deadline says it all."""
+    return Chip(wording.name(status), *_CHIPS[status]) if status and status in _CHIPS else None
 
 
 def _name_portals(record: Record, portal: Portal, configured: int, wording: Wording) -> str:

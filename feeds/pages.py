@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
@@ -18,23 +20,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from aggregator.config import Config, Portal
 from aggregator.models import Record, Verdict
 from aggregator.repository import LastRuns
-from feeds.addresses import ENGLISH
+from feeds.addresses import ENGLISH, embed_path
 from feeds.attribution import find_attribution
 from feeds.definitions import Channel, Feed, Format, Group
 from feeds.entries import Entry, run_entry
 from feeds.listing import Identity, OpenList, Row, make_row
+from feeds.narrowing import Narrowing
 from feeds.opml import make_title
+from feeds.templates import Templates
 from feeds.wording import Wording
 
 SITE = Path(__file__).parent / "site"
-ASSETS = ("style.css", "site.js", "icon.svg")
+ASSETS = (
+    "style.css",
+    "site.js",
+    "icon.svg",
+    "embed.js",
+    "embed-page.js",
+    "embed.css",
+    "figures.css",
+    "tender.css",
+    "cari.js",
+    "cari-find.js",
+    "cari-narrow.js",
+)
 
 PREVIEW = 15  # entries on the page of a feed
 MOST_LINES = 3  # portals told one by one above the list; the status page tells all
 MOST_TURNS = 10  # failures and recoveries on the status page
 
 _WORST_FIRST = (None, Verdict.BLOCKED, Verdict.FAILED, Verdict.PARTIAL, Verdict.OK)
-_DISCOVERED = ("semua", "perubahan")  # what feed readers find on pages that are not about one feed
+DISCOVERED = ("semua", "perubahan")  # what feed readers find on pages that are not about one feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +141,16 @@ def load_sites(config: Config, *, sample: bool) -> list[Site]:
 def load_site(config: Config, *, sample: bool) -> Site:
     """The templates in the publisher's language; ``sample`` marks all pages as made-up data."""
     publisher = config.publisher
-    templates = Environment(
+    is_indonesian = publisher.language == "id"
+    templates = Templates(
+        0 if is_indonesian else 1,
         loader=FileSystemLoader(SITE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
-    is_indonesian = publisher.language == "id"
     templates.filters["number"] = lambda number: format_decimal(number, locale=publisher.language)
     templates.globals.update(
         t=lambda indonesian, english: indonesian if is_indonesian else english,
@@ -170,6 +188,7 @@ def render_list(
     states: Sequence[PortalState],
     cards: Sequence[Card],
     notes: Mapping[Identity, str],
+    narrowing: Narrowing,
 ) -> bytes:
     """Page ``number`` (from 1) of the open packages; ``notes`` tell what changed last. Reading times stand on the
     first page only, so that the others stay as they are while no package changes."""
@@ -177,7 +196,7 @@ def render_list(
     language = site.config.publisher.language
     sections: list[tuple[Any, list[Row]]] = []
     for section in listed.pages[number - 1]:
-        noted = ((record, _find_note(record, notes)) for record in section.records)
+        noted = ((record, find_note(record, notes)) for record in section.records)
         sections.append((section, [make_row(record, portals, language, note) for record, note in noted]))
     before = sum(len(section.records) for page in listed.pages[: number - 1] for section in page)
     return site.render(
@@ -190,13 +209,21 @@ def render_list(
         last=before + sum(len(rows) for _, rows in sections),
         states=states if number == 1 else (),
         most_lines=MOST_LINES,
-        slices=_group(card for card in cards if card.count and card.feed.group is not Group.GENERAL),
+        narrowing=narrowing,
+        addresses=list_formats(site, "feeds/semua.{form}"),
         news=[card.feed for card in cards if card.feed.group is Group.GENERAL and card.feed.id != "semua"],
         discover=_discovered(cards),
     )
 
 
-def _find_note(record: Record, notes: Mapping[Identity, str]) -> str:
+def list_formats(site: Site, path: str) -> list[tuple[str, str]]:
+    """The four forms of a feed as they are called, each with its place in the tree: ``path`` with its ``{form}``."""
+    calendar = "Kalender" if site.config.publisher.language == "id" else "Calendar"
+    names = {Format.RSS: "RSS", Format.ATOM: "Atom", Format.JSON: "JSON", Format.CALENDAR: calendar}
+    return [(name, path.replace("{form}", form)) for form, name in names.items()]
+
+
+def find_note(record: Record, notes: Mapping[Identity, str]) -> str:
     """The last change that one of the purchase's sources told."""
     tellers = [record.tender.identity, *((source.portal, source.kind, source.key) for source in record.sources)]
     return next((note for identity, note in notes.items() if identity in tellers), "")
@@ -217,6 +244,8 @@ def render_feed_page(
         f"feeds/{channel.feed.id}.html",
         feed=channel.feed,
         feed_address=channel.urls[Format.RSS],
+        embed_address=f"{site.config.publisher.url}{site.prefix}{embed_path(channel.feed.id)}",
+        oembed_address=f"{site.config.publisher.url}{site.prefix}{embed_path(channel.feed.id, 'json')}",
         calendar=f"webcal{address[address.index(':') :]}",
         minutes=round(channel.ttl.total_seconds() / 60),
         entries=entries[:PREVIEW],
@@ -227,22 +256,54 @@ def render_feed_page(
     )
 
 
-def render_status(site: Site, states: Sequence[PortalState], turns: Sequence[Entry], feed: Feed) -> bytes:
+@dataclass(frozen=True, slots=True)
+class RunWeek:
+    """How the readings of each portal, by its id, ended on each of some ``days``, oldest first."""
+
+    days: Sequence[date]
+    readings: Mapping[str, Sequence[Counter[Verdict]]]
+
+    def of(self, portal: Portal) -> list[tuple[str, int]]:
+        """For each day ``none``, ``ok``, ``partial`` or ``failed``, and how many readings there were."""
+        return [(_judge(day), day.total()) for day in self.readings.get(portal.id, [Counter() for _ in self.days])]
+
+
+def _judge(day: Counter[Verdict]) -> str:
+    if day[Verdict.OK] == day.total():
+        return "ok" if day else "none"
+    return "partial" if day[Verdict.OK] + day[Verdict.PARTIAL] else "failed"
+
+
+def render_status(
+    site: Site, states: Sequence[PortalState], turns: Sequence[Entry], feed: Feed, week: RunWeek
+) -> bytes:
     """When portals were read and what failed; ``turns`` are the entries of ``feed``, the feed of failures."""
     asked = ((state.portal, find_attribution(state.portal, (), state.read)) for state in states if state.read)
-    credits_asked = [(portal, found) for portal, found in asked if found]
+    since: dict[str, datetime] = {}
+    for turn in turns:  # the newest first
+        since.setdefault(turn.structured["portal"], turn.published)
     return site.render(
-        "status.html", "status.html", states=states, turns=turns[:MOST_TURNS], credits=credits_asked, discover=[feed]
+        "status.html",
+        "status.html",
+        states=states,
+        since={state.portal.id: since.get(state.portal.id) for state in states if state.is_bad},
+        read=max((state for state in states if state.read), key=lambda state: state.read or 0, default=None),
+        week=week,
+        turns=turns[:MOST_TURNS],
+        credits=[(portal, found) for portal, found in asked if found],
+        discover=[feed],
     )
 
 
-def render_error(site: Site, status: int, root: str) -> bytes:
-    """What is shown for an HTTP ``status`` of 400 or more."""
-    return site.render_anywhere("error.html", root, status=status, portals=site.config.portal, discover=())
+def render_error(site: Site, status: int, root: str, told: str = "") -> bytes:
+    """What is shown for an HTTP ``status`` of 400 or more; ``told`` says what was wrong with a search."""
+    return site.render_anywhere("error.html", root, status=status, told=told, portals=site.config.portal, discover=())
 
 
-def render_status_json(states: Sequence[PortalState], channels: Sequence[tuple[Channel, int | None]]) -> bytes:
-    """The same for programs: portals with their last run, feeds with the time of their newest change."""
+def render_status_json(
+    states: Sequence[PortalState], channels: Sequence[tuple[Channel, int | None]], visits: Mapping[str, Any]
+) -> bytes:
+    """The same for programs: portals with their last run, feeds with the time of their newest change, and visits."""
     status = {
         "portals": [
             {
@@ -262,17 +323,19 @@ def render_status_json(states: Sequence[PortalState], channels: Sequence[tuple[C
                 "id": channel.feed.id,
                 "title": channel.feed.title,
                 "page": channel.page_url,
+                "list": urljoin(channel.page_url, f"../{channel.feed.list_path}"),
                 "updated": channel.updated.isoformat(),
                 "packages": count,
             }
             for channel, count in channels
         ],
+        "visits": visits,
     }
     return json.dumps(status, ensure_ascii=False, indent=1).encode()
 
 
 def _discovered(cards: Iterable[Card]) -> list[Feed]:
-    return [card.feed for card in cards if card.feed.id in _DISCOVERED]
+    return [card.feed for card in cards if card.feed.id in DISCOVERED]
 
 
 def _group(cards: Iterable[Card]) -> list[tuple[Group, list[Card]]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,19 +13,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Config
+from aggregator.filters import Filter, Sort
+from aggregator.reports import find_run_days
 from aggregator.repository import Repository
-from feeds.calendar import render_calendar
+from aggregator.visits import find_visits
+from feeds.addresses import embed_path
+from feeds.archives import write_archives
+from feeds.audience import PATH as VISITS_PATH
+from feeds.audience import first_day, render_visits, tell_visits
 from feeds.contents import Contents
 from feeds.definitions import OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
+from feeds.embed import render_embed, render_oembed
 from feeds.entries import Entry, fit_entries
-from feeds.jsonfeed import render_json
+from feeds.figures import write_statistics
+from feeds.formats import RENDERERS
 from feeds.listing import NOTED, list_open, tell_last_changes
 from feeds.opml import render_opml
 from feeds.pages import (
     ASSETS,
+    DISCOVERED,
     SITE,
     Card,
     PortalState,
+    RunWeek,
     Site,
     list_path,
     load_sites,
@@ -36,19 +46,20 @@ from feeds.pages import (
     render_status_json,
     tell_portals,
 )
-from feeds.rss_atom import render_atom, render_rss
+from feeds.search_index import MOST_ROWS, order_rows, render_index
+from feeds.search_index import PATH as INDEX_PATH
+from feeds.sitemap import find_pages, render_robots, render_sitemap
+from feeds.static_search import PATH as SEARCH_PATH
+from feeds.static_search import render_search
+from feeds.tender_files import TenderFiles
 from feeds.tree import File, Part, Published, Tree, open_tree
+from feeds.websub import note_changes, tell_hub
+from feeds.week import CALLED_OFF, MOST_RELEASES, MOST_SHOWN, WINNERS, Week, choose_news, find_span, render_week
+from feeds.week import PATH as WEEK_PATH
 
-ROBOTS = b"User-agent: *\nDisallow:\n"
 MOST_NOTES = 500  # releases looked through for the last changes of open packages
 
-_RENDERERS: Mapping[Format, Callable[[Channel, Sequence[Entry]], bytes]] = {
-    Format.RSS: render_rss,
-    Format.ATOM: render_atom,
-    Format.JSON: render_json,
-    Format.CALENDAR: render_calendar,
-}
-_WRITERS = ("babel", "feedgen", "icalendar", "jinja2")  # libraries that decide what bytes come out
+_WRITERS = ("babel", "feedgen", "icalendar", "jinja2", "pygal")  # libraries that decide what bytes come out
 
 
 def publish(
@@ -60,9 +71,24 @@ def publish(
     where the folder cannot be written: each file is then either old or new.
     """
     with open_tree(directory or config.public_folder) as tree:
-        for site in load_sites(config, sample=sample):
+        sites = load_sites(config, sample=sample)
+        for site in sites:
             _Edition(site, repository, now, tree, sample=sample).write()
+        write_statistics(tree, sites, repository, now, _digest(_digest_code(), config, sample))
+        _write_sitemap(sites, tree, now)
+        note_changes(tree, config)
+    tell_hub(tree.root, config)
     return tree.published
+
+
+def _write_sitemap(sites: Sequence[Site], tree: Tree, now: datetime) -> None:
+    """The pages that the editions wrote or kept, for robots."""
+    base, editions = sites[0].config.publisher.url, [site.prefix for site in sites]
+    pages = find_pages(tree.find_parts())
+    fingerprint = _digest(_digest_code(), base, editions, pages)
+    if not tree.find_kept("sitemap", fingerprint):
+        bodies = {**render_sitemap(base, pages), "robots.txt": render_robots(base, editions)}
+        tree.save("sitemap", fingerprint, {path: File(body, now) for path, body in bodies.items()}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,7 @@ class _Edition:
         self._tree = tree
         self._contents = Contents(site.config, repository, now)
         self._makers = _digest(_digest_code(), site.config, site.prefix, sample)
+        self._archives: Mapping[str, str] = {}  # the newest one of each feed, by the feed's id
 
     @property
     def _is_first(self) -> bool:
@@ -98,11 +125,18 @@ class _Edition:
         entities = [name for name, _ in self._repository.find_names("procuring_entity")]
         feeds = shipped_feeds(self._config, entities, self._contents.find_kinds())
         # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
-        inputs = _digest(self._makers, [_stable(feed) for feed in feeds], self._contents.find_state(feeds))
+        state = self._contents.find_state(feeds)
+        if self._is_first:
+            self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
+        inputs = _digest(self._makers, [_stable(feed) for feed in feeds], state, self._archives)
         states = tell_portals(self._config, self._repository.find_last_runs())
         unmoved = self._find_kept("inputs", inputs) is not None
-        shelves = [self._write_feed(feed, feeds, unmoved=unmoved) for feed in feeds]
+        with self._find_tenders(feeds).rendering(self._tree) as write_tenders:
+            shelves = [self._write_feed(feed, feeds, unmoved=unmoved) for feed in feeds]
+            write_tenders()
         self._write_list(shelves, states, inputs)
+        self._write_week(feeds, inputs)
+        self._write_search(shelves)
         self._write_status(shelves, states)
         self._write_catalogue(shelves)
         self._save("inputs", inputs, {}, {})
@@ -113,7 +147,8 @@ class _Edition:
         if part is None:
             entries, dated = self._contents.find(feed), self._contents.find_calendar(feed)
             count = self._contents.count(feed)
-            fingerprint = _digest(self._makers, _stable(feed), count, entries, dated)
+            archive = self._archives.get(feed.id)
+            fingerprint = _digest(self._makers, _stable(feed), count, entries, dated, archive)
             part = self._find_kept(name, fingerprint)
             if part is None:
                 files, updated = self._render_feed(feed, feeds, fit_entries(entries), fit_entries(dated), count)
@@ -124,7 +159,7 @@ class _Edition:
     def _render_feed(
         self, feed: Feed, feeds: Sequence[Feed], entries: Sequence[Entry], dated: Sequence[Entry], count: int | None
     ) -> tuple[dict[str, File], datetime]:
-        channel = make_channel(feed, self._config, entries)
+        channel = replace(make_channel(feed, self._config, entries), previous=self._archives.get(feed.id))
         calendar = make_channel(feed, self._config, dated)
         general = [each for each in feeds if each.group is Group.GENERAL]
         files = {
@@ -132,10 +167,23 @@ class _Edition:
                 render_feed_page(self._site, channel, entries, count, general), channel.updated
             )
         }
-        for form, render in _RENDERERS.items() if self._is_first else ():
+        files[embed_path(feed.id)] = File(render_embed(self._site, channel, entries, count), channel.updated)
+        files[embed_path(feed.id, "json")] = File(render_oembed(self._site, feed), channel.updated)
+        for form, render in RENDERERS.items() if self._is_first else ():
             told, held = (calendar, dated) if form is Format.CALENDAR else (channel, entries)
             files[f"feeds/{feed.id}.{form}"] = File(render(told, held), told.updated)
         return files, channel.updated
+
+    def _find_tenders(self, feeds: Sequence[Feed]) -> TenderFiles:
+        site, contents = self._site, self._contents
+        return TenderFiles(
+            site=site,
+            repository=self._repository,
+            now=self._now,
+            makers=self._makers,
+            discover=[feed for feed in feeds if feed.id in DISCOVERED],
+            find_around=lambda: contents.around,
+        )
 
     def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
         cards = [shelf.card for shelf in shelves]
@@ -146,28 +194,69 @@ class _Edition:
         listed = list_open(self._contents.find_open(), self._now, ZoneInfo(self._config.publisher.timezone))
         releases = self._contents.find_releases(OPEN, NOTED, MOST_NOTES)
         notes = tell_last_changes(releases, portals, self._config.publisher.language)
+        narrowing = self._contents.find_narrowing(OPEN, Sort.DEADLINE)
         files = {}
         for number in range(1, len(listed.pages) + 1):
-            page = render_list(self._site, listed, number, states, cards, notes)
+            page = render_list(self._site, listed, number, states, cards, notes, narrowing)
             files[list_path(number)] = File(page, self._now)
         self._save("list", fingerprint, files, {})
+
+    def _write_week(self, feeds: Sequence[Feed], inputs: str) -> None:
+        span = find_span(self._now, ZoneInfo(self._config.publisher.timezone))
+        fingerprint = _digest(inputs, span.today)
+        if self._find_kept("week", fingerprint):
+            return
+        contents = self._contents
+        week = Week(
+            now=self._now,
+            span=span,
+            closing=list(contents.find_tenders(span.closing)),
+            new=list(contents.find_tenders(span.new.with_limit(MOST_SHOWN))),
+            new_count=contents.count_tenders(span.new),
+            winners=choose_news(contents.find_releases(span.changed, WINNERS, MOST_RELEASES), span),
+            called_off=choose_news(contents.find_releases(span.changed, CALLED_OFF, MOST_RELEASES), span),
+        )
+        self._save("week", fingerprint, {WEEK_PATH: File(render_week(self._site, week, feeds), self._now)}, {})
+
+    def _write_search(self, shelves: Sequence[_Shelf]) -> None:
+        cards = [shelf.card for shelf in shelves]
+        self._save_pages("search", {SEARCH_PATH: render_search(self._site, cards)})
+        contents, feeds = self._contents, [card.feed for card in cards]
+        total = contents.count_tenders(Filter())
+        fingerprint = _digest(
+            self._makers, [_stable(feed) for feed in feeds], self._repository.find_newest_seq(), total
+        )
+        if self._is_first and not self._find_kept("index", fingerprint):
+            newest, opened = contents.find_tenders(Filter(limit=MOST_ROWS)), contents.find_tenders(OPEN)
+            index = render_index(self._config, order_rows(newest, opened), total, feeds)
+            self._save("index", fingerprint, {INDEX_PATH: File(index, self._now)}, {})
 
     def _write_status(self, shelves: Sequence[_Shelf], states: Sequence[PortalState]) -> None:
         feed = next(shelf.channel.feed for shelf in shelves if shelf.channel.feed.kind == "status")
         turns = self._contents.find_turns()
         told = [(shelf.channel, shelf.count) for shelf in shelves]
+        today = self._now.astimezone(ZoneInfo(self._config.publisher.timezone)).date()
+        visits = find_visits(self._repository.engine, first_day(today), today)
         pages = {
-            "status.html": render_status(self._site, states, turns, feed),
-            **({"status.json": render_status_json(states, told)} if self._is_first else {}),
+            "status.html": render_status(self._site, states, turns, feed, self._find_week(today)),
+            VISITS_PATH: render_visits(self._site, visits, [shelf.channel.feed for shelf in shelves], self._now),
         }
+        if self._is_first:
+            pages["status.json"] = render_status_json(states, told, tell_visits(visits, today))
         self._save_pages("status", pages)
+
+    def _find_week(self, today: date) -> RunWeek:
+        """The readings of the last seven days, up to ``today``."""
+        days = [today - timedelta(days=back) for back in range(6, -1, -1)]
+        zone = ZoneInfo(self._config.publisher.timezone)
+        starts = [datetime.combine(day, time(), zone) for day in days]
+        return RunWeek(days, find_run_days(self._repository.engine, starts))
 
     def _write_catalogue(self, shelves: Sequence[_Shelf]) -> None:
         pages = {"feeds/index.html": render_catalogue(self._site, [shelf.card for shelf in shelves])}
         if self._is_first:
             pages |= {
                 "feeds.opml": render_opml(self._config.publisher, [shelf.channel for shelf in shelves]),
-                "robots.txt": ROBOTS,
                 **{name: (SITE / name).read_bytes() for name in ASSETS},
             }
         self._save_pages("catalogue", pages)

@@ -17,6 +17,7 @@ from feeds.entries import Entry
 
 GENERATOR = "Warta Pengadaan"
 _ATOM_LINK = "{http://www.w3.org/2005/Atom}link"
+_HISTORY = "http://purl.org/syndication/history/1.0"
 
 
 def render_rss(channel: Channel, entries: Sequence[Entry]) -> bytes:
@@ -31,12 +32,16 @@ def render_rss(channel: Channel, entries: Sequence[Entry]) -> bytes:
         # RSS descriptions are HTML, so plain text is escaped once more; feedgen writes them before the content.
         item.description(escape(entry.summary), isSummary=True)
         item.content(entry.content)
-    return bytes(generator.rss_str())
+    return _refer(generator.rss_str())
 
 
 def render_atom(channel: Channel, entries: Sequence[Entry]) -> bytes:
-    """Atom 1.0; entries stay in their order."""
+    """Atom 1.0 with the archives of RFC 5005; entries stay in their order."""
     generator = _start(channel, Format.ATOM)
+    archives = {"current": channel.current, "prev-archive": channel.previous, "next-archive": channel.following}
+    for rel, address in archives.items():
+        if address:
+            generator.link(href=address, rel=rel, type=Format.ATOM.media_type)
     for entry in entries:
         item = _Item(entry)
         item.author(name=entry.author, uri=entry.author_url)
@@ -44,15 +49,22 @@ def render_atom(channel: Channel, entries: Sequence[Entry]) -> bytes:
         item.content(entry.content, type="html")
         item.published(entry.published.astimezone(UTC))
         generator.add_entry(item, order="append")
-    return bytes(generator.atom_str())
+    return _refer(generator.atom_str())
 
 
 class _Generator(FeedGenerator):  # type: ignore[misc]  # feedgen has no types
-    """feedgen's feed, which by itself leaves the hub out of RSS, and writes dates by way of the process locale."""
+    """feedgen's feed, which by itself leaves the hub out of RSS, writes dates by way of the process locale, and knows
+    no archives."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
         self._channel = channel
+
+    def _create_atom(self, extensions: bool = True) -> tuple[Any, Any]:
+        feed, document = super()._create_atom(extensions)
+        if self._channel.current:
+            feed.insert(0, etree.Element(f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY}))
+        return feed, document
 
     def _create_rss(self, extensions: bool = True) -> tuple[Any, Any]:
         self._FeedGenerator__rss_lastBuildDate = None  # ours comes below; there is no public way to unset it
@@ -103,6 +115,11 @@ def _start(channel: Channel, form: Format) -> _Generator:
         generator.link(href=channel.hub, rel="hub")
     generator.link(href=channel.page_url, rel="alternate", type="text/html")  # last: RSS takes the last as its own
     return generator
+
+
+def _refer(xml: bytes) -> bytes:
+    """The same XML with & as the RSS Profile has it: in "B&1", written &amp;, validators see markup in plain text."""
+    return xml.replace(b"&amp;", b"&#x26;")
 
 
 def _rfc822(time: datetime) -> str:

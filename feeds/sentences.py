@@ -16,7 +16,7 @@ MOST_PARTS = 20  # places, plans or winners that are written out
 MOST_NEWS = 300  # characters of the text of news
 
 _SELECTION = "pemilihan"  # in the title of a plan's milestone: SiRUP's «Jadwal Pemilihan Penyedia»
-_RECORDS = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
+RECORDS = frozenset({Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY})
 _PLANNED = (Kind.PLAN, Status.PLANNED)
 _WITHOUT_DATES = {None, Status.PLANNED, Status.ACTIVE}
 
@@ -42,7 +42,7 @@ def tell_tender(tender: Tender, wording: Wording) -> str:
     elif tender.sanctions:
         first = _tell_sanctions(tender, wording)
     else:
-        close = _tell_recording if tender.kind in _RECORDS else _tell_deadline
+        close = _tell_recording if tender.kind in RECORDS else _tell_deadline
         first = ", ".join(filter(None, (_tell_value(tender, wording), _tell_unit(tender), close(tender, wording))))
     second = ", ".join(_tell_sort(tender, wording))
     sentences = [sentence for sentence in (first, second) if sentence] or [wording.name(tender.kind)]
@@ -60,7 +60,7 @@ def _tell_value(tender: Tender, wording: Wording) -> str:
     if money is None:  # of many a notice nobody expects a value
         is_silent = tender.kind is Kind.NOTICE or {"value", "budget"} & tender.unread
         return "" if is_silent else wording.say("no_value")
-    phrase = "amount" if tender.kind in _RECORDS else "value" if tender.value else "budget"
+    phrase = "amount" if tender.kind in RECORDS else "value" if tender.value else "budget"
     return wording.say(phrase, money=wording.short_money(money))
 
 

@@ -8,23 +8,25 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 # Line and paragraph breaks of any kind: they would end a title, a calendar line or a log line.
 _BREAKS = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]")
-# XML 1.0 forbids C0 controls, lone surrogates, U+FFFE and U+FFFF; validators also warn of C1 and of the other
-# noncharacters; bidi embeddings, overrides and isolates would turn the text around them.
+# XML 1.0 forbids C0 controls, lone surrogates, U+FFFE and U+FFFF; validators also warn of C1, of the other
+# noncharacters and of U+FFFD, the trace of a broken one; bidi embeddings, overrides and isolates would turn the text
+# around them.
 _PLANE_ENDS = "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
 _UNFIT = re.compile(
-    f"[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff{_PLANE_ENDS}]"
+    f"[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffd{_PLANE_ENDS}]"
 )
 _ENTITY = re.compile(r"&(?:amp;)*((?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)")
-_ANGLES = str.maketrans("<>", "‹›")
 _MOST_ESCAPES = 3
 
-_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")  # no IPv6 address: RSS validators take none
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PATH = "/%:@!$&'()*+,;=~"
 
 
 def scrub(text: str) -> str:
     """``text`` without the characters that break a feed; line breaks and tabs become spaces."""
+    if text.isprintable() and "\ufffd" not in text:  # as most are: nothing else that is taken out prints
+        return text
     return _UNFIT.sub("", _BREAKS.sub(" ", text))
 
 
@@ -33,9 +35,9 @@ def plain(text: str) -> str:
 
     Readers disagree on whether a title is HTML, so nothing that looks like markup is left in it.
     """
-    for _ in range(_MOST_ESCAPES):  # a bound, so that hostile text cannot keep it busy
+    for _ in range(_MOST_ESCAPES if "&" in text else 0):  # a bound, so that hostile text cannot keep it busy
         text = _ENTITY.sub(lambda entity: html.unescape(f"&{entity[1]}"), scrub(text))
-    return scrub(text).translate(_ANGLES).strip()
+    return scrub(text).replace("<", "‹").replace(">", "›").strip()
 
 
 def clip(text: str, limit: int) -> str:

@@ -3,6 +3,7 @@
 A manifest inside the folder tells what was published from what, so that unchanged parts need no rendering,
 files no longer published are removed, and nothing else is ever touched; its time is that of the last publish.
 A journal names the files of a publish that is under way; the next publish looks at those again if it finds one.
+Files are packed, written and synced many at a time, by a thread of their own: a tree has 100,000 pages.
 Names that begin with a dot are ours and are not served.
 """
 
@@ -13,11 +14,14 @@ import gzip
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aggregator.files import sync_folder
@@ -26,7 +30,12 @@ LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
 JOURNAL = ".warta.journal"
 
+BATCH = 500  # files written, then synced, then put in place
+MANY = 200  # files and twins: from here on one sync of all that waits costs less than one for each
+
 _SECOND = 1_000_000_000  # in ns, as st_mtime_ns counts
+_STEP = r"(?!\.)[ -.0-~]+"  # printable ASCII without a slash or a dot in front
+_PATH = re.compile(rf"(?:{_STEP}/)*{_STEP}")
 _log = logging.getLogger(__name__)
 
 Stamp = list[int]  # size and mtime in ns of the file, then of its .gz twin where there is one
@@ -61,11 +70,27 @@ class Published:
 def open_tree(root: Path) -> Iterator[Tree]:
     """The folder, held against a second publish, which waits. What was not kept or saved is removed at the end."""
     root.mkdir(parents=True, exist_ok=True)
+    with lock_tree(root):
+        tree = Tree(root)
+        try:
+            yield tree
+            tree.finish()
+        finally:
+            tree.close()
+
+
+@contextmanager
+def lock_tree(root: Path) -> Iterator[None]:
+    """Holds a published folder, which must be there, against every publish."""
     with (root / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        tree = Tree(root)
-        yield tree
-        tree.finish()
+        yield
+
+
+def replace_file(target: Path, body: bytes, mtime: int | None = None) -> None:
+    """``body`` becomes the file, whole or not at all; ``mtime`` in ns. OSError names it where that fails."""
+    _write_beside(target, body, mtime, sync=True)
+    _temporary(target).replace(target)
 
 
 def find_last_publish(root: Path) -> datetime | None:
@@ -76,21 +101,38 @@ def find_last_publish(root: Path) -> datetime | None:
         return None
 
 
-@dataclass
+class _Job(NamedTuple):
+    """A file to be written; its stamp is put into ``stamps``."""
+
+    path: str
+    body: bytes
+    mtime: int
+    stamps: dict[str, Stamp]
+
+
 class Tree:
     """The folder during one publish; made by ``open_tree``."""
 
-    root: Path
-    published: Published = field(default_factory=Published)
-
-    def __post_init__(self) -> None:
-        self._before = _load_manifest(self.root / MANIFEST)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.published = Published()
+        self._before = _load_manifest(root / MANIFEST)
         self._after: dict[str, Part] = {}
         self._touched_folders: set[Path] = set()
-        self._interrupted = _load_journal(self.root / JOURNAL)
+        self._interrupted = _load_journal(root / JOURNAL)
+        self._changed = set(self._interrupted)
+        self._thread = ThreadPoolExecutor(1)
+        self._batch: list[_Job] = []
+        self._written: deque[Future[None]] = deque()
         for path in self._interrupted:
-            for target in _twins(self.root / path):
+            for target in _twins(root / path):
                 _temporary(target).unlink(missing_ok=True)
+
+    @property
+    def changed(self) -> set[str]:
+        """Files whose bytes are others than at the end of the last publish."""
+        self._flush()
+        return self._changed
 
     def find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
         """The part as it was last published, if it lies there untouched and was made from the same: from what has
@@ -98,59 +140,102 @@ class Tree:
         part = self._before.get(name)
         if part is None or fingerprint not in {None, part.fingerprint}:
             return None
-        if any(_stamp(self.root / path) != stamp for path, stamp in part.files.items()):
-            return None
+        for path, stamp in part.files.items():
+            if _stamp(f"{self.root}/{path}") != stamp:
+                return None
         self._after[name] = part
         self.published.unchanged += len(part.files)
         return part
 
-    def save(self, name: str, fingerprint: str, files: Mapping[str, File], facts: Mapping[str, Any]) -> Part:
-        """Writes what differs. ``facts`` are JSON values."""
-        stamps = {}
+    def find_parts(self) -> Mapping[str, Part]:
+        """Every part kept or saved so far, by its name."""
+        self._flush()
+        return self._after
+
+    def save(
+        self,
+        name: str,
+        fingerprint: str,
+        files: Mapping[str, File],
+        facts: Mapping[str, Any],
+        kept: Part | None = None,
+    ) -> Part:
+        """Writes what differs, soon: at the end of the publish it is there. ``facts`` are JSON values. The files of a
+        part just ``kept`` stay beside ``files``."""
+        part = Part(fingerprint, kept.files if kept else {}, dict(facts))  # the same dict: some may wait to be written
         for path, file in files.items():
             _check_path(path)
-            self._write(path, file.body, round(file.changed.timestamp() * 1_000_000) * 1000)
-            stamps[path] = _stamp(self.root / path)
-        self._after[name] = Part(fingerprint, stamps, dict(facts))
-        return self._after[name]
+            mtime = round(file.changed.timestamp() * 1_000_000) * 1000
+            self._batch.append(_Job(path, file.body, mtime, part.files))
+        self._after[name] = part
+        if len(self._batch) >= BATCH:
+            self._start()
+        return part
 
-    def _write(self, path: str, body: bytes, mtime: int) -> None:
-        target, twin = _twins(self.root / path)
-        packed = gzip.compress(body, 9, mtime=0)
-        wanted = packed if len(packed) < len(body) else None
-        same, twin_same = _read(target) == body, _read(twin) == wanted
+    def _start(self) -> None:
+        self._written.append(self._thread.submit(self._write, self._batch))
+        self._batch = []
+        if len(self._written) > 2:  # no more waits in memory than is being written
+            self._written.popleft().result()
+
+    def _flush(self) -> None:
+        self._start()
+        while self._written:
+            self._written.popleft().result()
+
+    def close(self) -> None:
+        """Lets go of the folder; what waits to be written after an error is not written."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        """Every new file beside the old one and on the disk, then all of them in place."""
+        places = [place for job in jobs for place in self._compare(job)]
+        if places:
+            with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
+                journal.writelines(path + "\n" for path in dict.fromkeys(place.path for place in places))
+        folders = {place.target.parent for place in places}
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._touched_folders |= folders
+        few = len(places) < MANY
+        for place in places:
+            if place.body is not None:
+                _write_beside(place.target, place.body, place.mtime, sync=few)
+        if not few:
+            os.sync()
+        for place in places:
+            if place.body is None:
+                place.target.unlink(missing_ok=True)
+            else:
+                _temporary(place.target).replace(place.target)
+        for job in jobs:
+            job.stamps[job.path] = _stamp(f"{self.root}/{job.path}")
+
+    def _compare(self, job: _Job) -> Iterator[_Place]:
+        """What of a file and its twin is to be put in place. The twin first: a reader that sees the new file then
+        finds the twin that belongs to it."""
+        target, twin = _twins(self.root / job.path)
+        packed = gzip.compress(job.body, 9, mtime=0)
+        wanted = packed if len(packed) < len(job.body) else None
+        same, twin_same = _read(target) == job.body, _read(twin) == wanted
         if same and twin_same:
             self.published.unchanged += 1
             return
         self.published.written += 1
-        with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
-            journal.write(path + "\n")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        mtime = job.mtime
         if same:
             mtime = target.stat().st_mtime_ns
         elif target.exists():  # new bytes need a later time, or If-Modified-Since would hide them
             mtime = max(mtime, target.stat().st_mtime_ns + _SECOND)
-        # the twin first: a reader that sees the new file then finds the twin that belongs to it
-        if wanted is None:
-            twin.unlink(missing_ok=True)
-        elif not twin_same:
-            self._replace(twin, wanted, mtime)
+        if not twin_same:
+            yield _Place(job.path, twin, wanted, mtime)
         if not same:
-            self._replace(target, body, mtime)
-
-    def _replace(self, target: Path, body: bytes, mtime: int | None = None) -> None:
-        temporary = _temporary(target)
-        with _naming(target), temporary.open("wb") as file:
-            file.write(body)
-            file.flush()
-            if mtime is not None:
-                os.utime(file.fileno(), ns=(mtime, mtime))
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        self._touched_folders.add(target.parent)
+            self._changed.add(job.path)
+            yield _Place(job.path, target, job.body, mtime)
 
     def finish(self) -> None:
         """Removes what publish once wrote and writes no more, then remembers what lies there now."""
+        self._flush()
         kept = {path for part in self._after.values() for path in part.files}
         known = {path for part in self._before.values() for path in part.files} | self._interrupted
         for path in sorted(known - kept):
@@ -161,12 +246,30 @@ class Tree:
         for folder in self._touched_folders:
             sync_folder(folder)
         if self._after != self._before or not (self.root / MANIFEST).exists():
-            manifest = {name: asdict(part) for name, part in self._after.items()}
-            body = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
-            self._replace(self.root / MANIFEST, body)
+            replace_file(self.root / MANIFEST, _render_manifest(self._after))
+            sync_folder(self.root)
         else:
             os.utime(self.root / MANIFEST)
         (self.root / JOURNAL).unlink(missing_ok=True)
+
+
+class _Place(NamedTuple):
+    """A file or a twin that becomes ``body``; None: it goes. ``path`` is that of the file in either case."""
+
+    path: str
+    target: Path
+    body: bytes | None
+    mtime: int
+
+
+def _write_beside(target: Path, body: bytes, mtime: int | None, *, sync: bool) -> None:
+    with _naming(target), _temporary(target).open("wb") as file:
+        file.write(body)
+        file.flush()
+        if mtime is not None:
+            os.utime(file.fileno(), ns=(mtime, mtime))
+        if sync:
+            os.fsync(file.fileno())
 
 
 @contextmanager
@@ -180,16 +283,25 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _load_manifest(path: Path) -> dict[str, Part]:
     try:
-        parts = {name: Part(**part) for name, part in json.loads(path.read_bytes()).items()}
-        for part in parts.values():
-            for file in part.files:
-                _check_path(file)
+        parts = {name: _parse_part(*row) for name, row in json.loads(path.read_bytes()).items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError) as error:
         _log.warning("%s: cannot be read, so everything is rendered again: %s", path, error)
         return {}
     return parts
+
+
+def _parse_part(fingerprint: str, files: dict[str, Stamp], facts: dict[str, Any] | None = None) -> Part:
+    for file in files.keys():  # noqa: SIM118 - AttributeError for what is no mapping
+        _check_path(file)
+    return Part(fingerprint, files, facts or {})
+
+
+def _render_manifest(parts: Mapping[str, Part]) -> bytes:
+    """Short, for there is a part for every tender: facts only where there are any."""
+    rows = {name: [part.fingerprint, part.files, *([part.facts] if part.facts else [])] for name, part in parts.items()}
+    return json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _load_journal(path: Path) -> set[str]:
@@ -209,8 +321,7 @@ def _check_path(path: str) -> None:
 
 def _is_ours(path: str) -> bool:
     """Whether a relative path stays inside the folder and begins no part with a dot."""
-    parts = PurePosixPath(path).parts
-    return path.isascii() and path.isprintable() and bool(parts) and not any(p.startswith((".", "/")) for p in parts)
+    return _PATH.fullmatch(path) is not None
 
 
 def _twins(target: Path) -> tuple[Path, Path]:
@@ -228,12 +339,13 @@ def _read(target: Path) -> bytes | None:
         return None
 
 
-def _stamp(target: Path) -> Stamp:
-    stamp: Stamp = []
-    for path in _twins(target):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        stamp += (status.st_size, status.st_mtime_ns)
-    return stamp
+def _stamp(path: str) -> Stamp:
+    try:
+        file = os.stat(path)
+    except FileNotFoundError:
+        return []
+    try:
+        twin = os.stat(path + ".gz")
+    except FileNotFoundError:
+        return [file.st_size, file.st_mtime_ns]
+    return [file.st_size, file.st_mtime_ns, twin.st_size, twin.st_mtime_ns]

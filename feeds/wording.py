@@ -25,6 +25,12 @@ _INDONESIAN_MARKS = str.maketrans(",.", ".,")
 _MAGNITUDES = ((6, "million"), (9, "billion"), (12, "trillion"))
 _CLOCKS = {"Asia/Jakarta": "WIB", "Asia/Pontianak": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 _LOCALES = {language: Locale.parse(language) for language in ("id", "en")}
+# Read once: Babel opens its tables again at every look.
+_MONTHS = {
+    language: {width: dict(locale.months["format"][width]) for width in ("wide", "abbreviated")}
+    for language, locale in _LOCALES.items()
+}
+_WEEKDAYS = {language: dict(locale.days["format"]["wide"]) for language, locale in _LOCALES.items()}
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
     "million": ("juta", "million"),
@@ -111,6 +117,23 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     ),
     "returned": ("Tampil lagi di portal", "Back on the portal"),
     "returned_body": ("Hilang sejak {date}.", "Missing since {date}."),
+    # the page of a tender
+    "closes_on": ("Ditutup {time}.", "Closes {time}."),
+    "found_on": ("Diketahui {date}", "Found {date}"),
+    "unread": ("Belum terbaca", "Not read yet"),
+    "some": ("beberapa bagian", "some parts"),
+    "winner": ("Pemenang", "Winner"),
+    "contract": ("Kontrak", "Contract"),
+    "price": ("Harga pemenang", "Winning price"),
+    "result": ("Pemenang dan kontrak", "Winner and contract"),
+    "worth": ("Nilai", "Value"),
+    "realisation": ("Realisasi", "Realisation"),
+    "price_below": ("{difference} di bawah HPS.", "{difference} below HPS."),
+    "price_above": ("{difference} di atas HPS.", "{difference} above HPS."),
+    "price_equal": ("Sama dengan HPS.", "Equal to HPS."),
+    "took": ("Dari pengumuman sampai kontrak: {span}.", "From announcement to contract: {span}."),
+    "clock": ("Waktu dalam {clock}.", "Times in {clock}."),
+    "clock_year": ("Waktu dalam {clock}, tahun {year}.", "Times in {clock}, year {year}."),
     "schedule": ("Jadwal berubah", "Schedule changed"),
     "location": ("Lokasi berubah", "Location changed"),
     "details": ("Rincian berubah", "Details changed"),
@@ -141,6 +164,134 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "why_refused": ("portal menolak permintaan", "the portal refused the request"),
     "why_busy": ("pembacaan lain sedang berjalan", "another reading is under way"),
     "why_errors": ("terlalu banyak halaman tidak terbaca", "too many pages could not be read"),
+    # what the figures of a year say
+    "stat_packages": ("Paket diumumkan", "Packages announced"),
+    "stat_value": ("Jumlah nilai", "Total value"),
+    "stat_days": ("Pengumuman sampai kontrak", "Announcement to contract"),
+    "stat_margin": ("Kontrak terhadap HPS", "Contract against HPS"),
+    "stat_median_of": ("median {count} kontrak", "median of {count} contracts"),
+    "stat_margin_below": ("{share} di bawah", "{share} below"),
+    "stat_margin_above": ("{share} di atas", "{share} above"),
+    "stat_margin_equal": ("sama dengan HPS", "equal to HPS"),
+    "stat_count": (f"{{count}}{NBSP}paket", f"{{count}}{NBSP}packages"),
+    "stat_one": (f"1{NBSP}paket", f"1{NBSP}package"),
+    "stat_contracts": (f"{{count}}{NBSP}kontrak", f"{{count}}{NBSP}contracts"),
+    "stat_contract": (f"1{NBSP}kontrak", f"1{NBSP}contract"),
+    "stat_untold": ("Tidak disebut", "Not told"),
+    "stat_packages_head": ("Paket", "Packages"),
+    "stat_value_head": ("Nilai", "Value"),
+    "stat_contracts_head": ("Kontrak", "Contracts"),
+    "stat_no_values": ("Nilai belum diumumkan", "Values are not announced yet"),
+    "stat_months": ("Paling banyak paket diumumkan pada {month}", "Most packages were announced in {month}"),
+    "stat_months_about": ("Paket dan nilainya menurut bulan tayang.", "Packages and their value by month."),
+    "stat_running": ("*{month} baru sampai tanggal {day}.", "*{month} only up to day {day}."),
+    "stat_months_summary": (
+        "Jumlah paket dan nilainya per bulan. Terbanyak {month}: {count}, {money}.",
+        "Packages and their value by month. Most in {month}: {count}, {money}.",
+    ),
+    "stat_month": ("Bulan", "Month"),
+    "stat_count_title": ("Jumlah paket", "Number of packages"),
+    "stat_value_title": ("Nilai ({unit})", "Value ({unit})"),
+    "stat_category": ("Jenis pengadaan", "Category"),
+    "stat_categories": ("{share} dari nilai untuk {name}", "{share} of the value is for {name}"),
+    "stat_categories_about": ("Jumlah nilai menurut jenis pengadaan.", "Total value by category."),
+    "stat_entities": ("{share} dari nilai melalui {name}", "{share} of the value goes through {name}"),
+    "stat_entities_about": ("Jumlah nilai menurut satuan kerja.", "Total value by work unit."),
+    "stat_others": ("{count} satuan kerja lain", "{count} other work units"),
+    "stat_shares_summary": (
+        "Bagian terbesar {name}: {money}, {share} dari jumlah nilai, {count}.",
+        "The greatest part is {name}: {money}, {share} of the total value, {count}.",
+    ),
+    "stat_days_finding": ("{name} paling lama sampai kontrak: {span}", "{name} takes longest to the contract: {span}"),
+    "stat_days_even": ("Sekitar {span} sampai kontrak", "About {span} to the contract"),
+    "stat_no_days": ("Belum ada kontrak yang bertanggal", "No contract with a date yet"),
+    "stat_days_about": (
+        "Hari dari pengumuman sampai kontrak menurut metode: separuh kontrak lebih cepat (median).",
+        "Days from announcement to contract by method: half of the contracts were faster (median).",
+    ),
+    "stat_median_head": ("Median (hari)", "Median (days)"),
+    "stat_half_head": ("Separuh di tengah (hari)", "Middle half (days)"),
+    "stat_margins": ("Kontrak paling sering {range}", "Contracts are most often {range}"),
+    "stat_no_margins": ("Belum ada kontrak yang dapat dibandingkan dengan HPS", "No contract to compare with HPS yet"),
+    "stat_margins_about": (
+        "Jumlah kontrak menurut selisihnya dari HPS. Selisih bukan ukuran mutu.",
+        "Contracts by their difference from HPS. The difference does not measure quality.",
+    ),
+    "stat_margin_head": ("Kontrak terhadap HPS", "Contract against HPS"),
+    "stat_above": ("Di atas HPS", "Above HPS"),
+    "stat_equal": ("Sama dengan HPS", "Equal to HPS"),
+    "stat_below": ("{start}–{end}% di bawah HPS", "{start}–{end}% below HPS"),
+    "stat_far_below": ("Lebih dari {start}% di bawah HPS", "More than {start}% below HPS"),
+    # a search in words
+    "facet_deadline": ("Batas akhir", "Deadline"),
+    "facet_value": ("Nilai (HPS)", "Value (HPS)"),
+    "sort_deadline": ("Segera ditutup", "Closing soon"),
+    "sort_published": ("Terbaru", "Newest"),
+    "sort_value": ("Nilai terbesar", "Highest value"),
+    "sort_changed": ("Baru berubah", "Changed last"),
+    "at_least": ("{money} ke atas", "{money} and more"),
+    "up_to": ("sampai {money}", "up to {money}"),
+    "at_most": ("paling banyak {count} paket", "at most {count} packages"),
+    "one_day": ("24\u00a0jam", "24\u00a0hours"),
+    "days": ("{count}\u00a0hari", "{count}\u00a0days"),
+    "within": ("{span} ke depan", "Next {span}"),
+    "closes_within": ("ditutup dalam {span}", "closing within {span}"),
+    "moment": ("sekarang", "now"),
+    "days_ahead": ("{count}\u00a0hari lagi", "{count}\u00a0days from now"),
+    "days_ago": ("{count}\u00a0hari lalu", "{count}\u00a0days ago"),
+    "deadline_from": ("ditutup mulai {time}", "closing from {time}"),
+    "not_closed": ("belum ditutup", "not closed yet"),
+    "deadline_to": ("ditutup sampai {time}", "closing until {time}"),
+    "published_from": ("tayang mulai {time}", "published from {time}"),
+    "published_to": ("tayang sampai {time}", "published until {time}"),
+    "changed_since": ("berubah sejak {time}", "changed since {time}"),
+    "located": ("lokasi “{place}”", "location “{place}”"),
+    "keyed": ("kode {key}", "code {key}"),
+    "of_year": ("tahun anggaran {year}", "fiscal year {year}"),
+    "only_retenders": ("tender ulang", "retenders"),
+    "no_retenders": ("bukan tender ulang", "no retenders"),
+    "any_status": ("semua status", "any status"),
+    "search_about": ("Paket yang cocok dengan pencarian: {search}.", "Packages that match the search: {search}."),
+    "searched": ("dicari di {count} yang terbuka dan terbaru", "searched among {count} that are open or newest"),
+    "way_complete": ("mencari di paket yang sudah selesai", "search completed packages"),
+    "way_open": ("mencari di semua paket terbuka", "search all open packages"),
+    "way_any": ("mencari di semua paket, apa pun statusnya", "search all packages, whatever their status"),
+    "way_word": ("memakai kata yang lebih umum: {word}", "use a more general word: {word}"),
+    "way_all": ("melihat semua paket terbuka", "see all open packages"),
+    "announced_on": ("tayang {date}", "published {date}"),
+    # what is wrong with a search
+    "bad_value": ("{key} tidak dapat dibaca: {what} {hint}", "{key} cannot be read: {what} {hint}"),
+    "UNKNOWN_KEY": ("saringan ini tidak ada.", "there is no such filter."),
+    "SEVERAL": ("hanya boleh satu nilai.", "it takes one value."),
+    "TOO_MANY": ("paling banyak {right} nilai.", "at most {right} values."),
+    "NO_TEXT": ("{value} bukan teks.", "{value} is not a text."),
+    "LENGTH": ("panjangnya harus 1 sampai {right} huruf.", "it must have 1 to {right} characters."),
+    "UNKNOWN_CODE": ("{value} tidak dikenal.", "{value} is not known."),
+    "NO_WHOLE_NUMBER": ("{value} bukan bilangan bulat.", "{value} is not a whole number."),
+    "OUT_OF_RANGE": ("{value} tidak di antara {least} dan {most}.", "{value} is not from {least} to {most}."),
+    "NO_AMOUNT": ("{value} bukan bilangan.", "{value} is not a number."),
+    "NO_MOMENT": ("{value} bukan tanggal.", "{value} is not a date."),
+    "NO_FLAG": ("{value} bukan true atau false.", "{value} is neither true nor false."),
+    "example": ("Contoh: {right}.", "As in {right}."),
+    "choices": ("Pilihan: {right}.", "Choose from {right}."),
+    # what visits say
+    "visit_pages": ("Halaman dibuka", "Pages opened"),
+    "visit_embeds": ("Sematan dimuat", "Embeds loaded"),
+    "visit_feeds": ("Umpan diambil", "Feeds fetched"),
+    "visit_subscribers": ("Pelanggan umpan", "Feed subscribers"),
+    "visit_span": ("30 hari terakhir", "last 30 days"),
+    "visit_stated": ("menurut pembaca umpan", "as feed readers state"),
+    "visit_peak": ("{label}: terbanyak {number} pada {date}", "{label}: most, {number}, on {date}"),
+    "visit_none": ("{label}: belum ada", "{label}: none yet"),
+    "visit_about": ("Per hari, 30 hari terakhir. *Hari ini belum usai.", "By day, last 30 days. *Today is not over."),
+    "visit_summary": (
+        "{label} per hari selama 30 hari: jumlah {total}, terbanyak {number} pada {date}.",
+        "{label} by day for 30 days: {total} in all, most on {date}: {number}.",
+    ),
+    "visit_day": ("Hari", "Day"),
+    "visit_number": ("Jumlah", "Number"),
+    "visit_other": ("Lain", "Other"),
+    "visit_search": ("Umpan pencarian", "Feeds of searches"),
     # feeds
     "of_place": ("{name} di {place}", "{name} in {place}"),
     "method_name": ("Metode {name}", "{name} method"),
@@ -192,6 +343,7 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "milestones": ("Jadwal", "Schedule"),
     "locations": ("Lokasi", "Location"),
     "plans": ("Rencana (RUP)", "Plan (RUP)"),
+    "participants": ("Peserta", "Participants"),
     "awards": ("Pemenang", "Winner"),
     "contracts": ("Kontrak", "Contract"),
     "sanctions": ("Sanksi", "Sanction"),
@@ -270,11 +422,37 @@ class Wording:
         """``part`` of ``whole`` with one decimal: 9,1%."""
         return self._number(_EXACT.divide(part * 100, whole), _TENTH) + "%"
 
+    def count(self, number: int) -> str:
+        """1.234 | 1,234."""
+        return self._number(Decimal(number), _WHOLE)
+
+    def tenths(self, number: Decimal) -> str:
+        """With one decimal below a hundred, without from there on: 31,6; 318."""
+        return self._number(number, _TENTH if abs(number) < 100 else _WHOLE)
+
+    def unit(self, rupiah: int) -> tuple[int, str]:
+        """The greatest unit that ``rupiah`` fill, as a power of ten and a word; 0 and none below a million."""
+        fitting = [(power, self.say(phrase)) for power, phrase in _MAGNITUDES if rupiah >= 10**power]
+        return fitting[-1] if fitting else (0, "")
+
+    def days(self, number: int) -> str:
+        """27 hari | 27 days."""
+        return format_unit(number, "duration-day", locale=self.language).replace(" ", NBSP)
+
+    def whole_percent(self, part: Decimal, whole: Decimal) -> str:
+        """``part`` of ``whole``: 42%; below one with one decimal."""
+        share = _EXACT.divide(part * 100, whole)
+        return self._number(share, _WHOLE if share >= 1 else _TENTH) + "%"
+
+    def month_name(self, month: int, *, short: bool = False) -> str:
+        """Desember, Des | December, Dec."""
+        return str(_LOCALES[self.language].months["format"]["abbreviated" if short else "wide"][month])
+
     def long_time(self, time: datetime) -> str:
         """Kamis, 3 Desember 2026, 14.00 WIB | Thursday 3 December 2026, 14:00 WIB (UTC+7)."""
-        local, locale = time.astimezone(self.zone), _LOCALES[self.language]
-        weekday = locale.days["format"]["wide"][local.weekday()]
-        date = f"{local.day} {locale.months['format']['wide'][local.month]} {local.year}"
+        local = time.astimezone(self.zone)
+        weekday = _WEEKDAYS[self.language][local.weekday()]
+        date = f"{local.day} {_MONTHS[self.language]['wide'][local.month]} {local.year}"
         if self.language == "id":
             return f"{weekday}, {date}, {self._clock(local)}"
         offset = f" ({_offset(local)})" if self.zone.key in _CLOCKS else ""
@@ -286,13 +464,34 @@ class Wording:
 
     def date(self, time: datetime) -> str:
         """3 Des 2026 | 3 Dec 2026."""
-        local = time.astimezone(self.zone)
-        return f"{local.day} {_LOCALES[self.language].months['format']['abbreviated'][local.month]} {local.year}"
+        return self._day(time.astimezone(self.zone), dated=True)
+
+    def period(self, starts: datetime | None, ends: datetime | None, *, dated: bool = True) -> tuple[str, str]:
+        """When something starts and ends, each in words: 18 Nov 2026, 09.00 and 11.00, the day told once.
+
+        The clock's name is left out, and without ``dated`` the year: a note beside the list tells them.
+        """
+        first, last = (time and time.astimezone(self.zone) for time in (starts, ends))
+        told = "" if first is None else f"{self._day(first, dated)}, {self._hour(first)}"
+        if last is None:
+            return told, ""
+        hour = self._hour(last)
+        same_day = first is not None and first.date() == last.date()
+        return told, hour if same_day else f"{self._day(last, dated)}, {hour}"
+
+    def clock_name(self, time: datetime) -> str:
+        """WIB, WITA, WIT, or the distance from UTC."""
+        return _CLOCKS.get(self.zone.key) or _offset(time.astimezone(self.zone))
 
     def month(self, time: datetime) -> str:
         """Januari 2027 | January 2027."""
         local = time.astimezone(self.zone)
-        return f"{_LOCALES[self.language].months['format']['wide'][local.month]} {local.year}"
+        return f"{_MONTHS[self.language]['wide'][local.month]} {local.year}"
+
+    def months(self, starts: datetime | None, ends: datetime | None) -> tuple[str, str]:
+        """The months of a plan: Desember 2026 and Januari 2027, each once."""
+        first, last = (self.month(time) if time else "" for time in (starts, ends))
+        return first, "" if last == first else last
 
     def span(self, old: datetime, new: datetime) -> str:
         """How far two times lie apart: calendar days in the zone from a day on, else hours, else minutes."""
@@ -318,9 +517,15 @@ class Wording:
             return f"-Rp{number[1:]}" if number.startswith("-") else f"Rp{number}"
         return f"{plain(money.currency)}{NBSP}{number}"
 
+    def _day(self, local: datetime, dated: bool) -> str:
+        day = f"{local.day} {_MONTHS[self.language]['abbreviated'][local.month]}"
+        return f"{day} {local.year}" if dated else day
+
+    def _hour(self, local: datetime) -> str:
+        return f"{local.hour:02}.{local.minute:02}" if self.language == "id" else f"{local.hour:02}:{local.minute:02}"
+
     def _clock(self, local: datetime) -> str:
-        clock = f"{local:%H.%M}" if self.language == "id" else f"{local:%H:%M}"
-        return f"{clock}{NBSP}{_CLOCKS.get(self.zone.key) or _offset(local)}"
+        return f"{self._hour(local)}{NBSP}{_CLOCKS.get(self.zone.key) or _offset(local)}"
 
 
 def _offset(local: datetime) -> str:

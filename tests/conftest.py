@@ -17,6 +17,7 @@ from aggregator.database import open_database
 from aggregator.repository import Repository
 from demo.spse import Portal as StandIn
 from demo.world import World
+from tests.databases import address, database_kind, emptied, engine, postgresql, unmade  # noqa: F401  fixtures
 from tests.road import HEAD, NOW, Road
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,12 @@ url = "{url}"
 kinds = ["tender", "non_tender", "recorded", "self_managed", "emergency"]
 """
 CONFIG = HEAD + SPSE.replace("{url}", "https://spse.example.go.id/malangkota")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a third of the time of the tests is waiting."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

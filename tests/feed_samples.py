@@ -112,7 +112,7 @@ def make_entries() -> list[Entry]:
     ]
 
 
-_FRAGMENTS = [
+FRAGMENTS = [
     "<script>alert(1)</script>",
     "</title>",
     "]]>",
@@ -137,7 +137,7 @@ _FRAGMENTS = [
 ]
 # Every code point there is, controls and lone surrogates too.
 hostile_texts = st.lists(
-    st.one_of(st.text(st.characters(exclude_categories=()), max_size=30), st.sampled_from(_FRAGMENTS)), max_size=8
+    st.one_of(st.text(st.characters(exclude_categories=()), max_size=30), st.sampled_from(FRAGMENTS)), max_size=8
 ).map("".join)
 times = st.integers(631_152_000, 4_102_444_800).map(lambda second: datetime.fromtimestamp(second, UTC))  # 1990 to 2100
 amounts = st.decimals(0, Decimal("1e17"), allow_nan=False, allow_infinity=False, places=2)

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
+from aggregator.database import open_database
+from aggregator.repository import Repository
 from feeds.app import make_app
 from feeds.files import PublishedFiles
 from tests.feed_samples import make_config
@@ -22,6 +24,7 @@ from tests.feed_samples import make_config
 RSS = b"<rss>" + b"<item>paket</item>" * 50 + b"</rss>"
 TIME = 1_795_488_000  # 24 Nov 2026, 02.40 UTC
 MODIFIED = "Tue, 24 Nov 2026 02:40:00 GMT"
+REPOSITORY = Repository(open_database("sqlite://"))  # empty: these tests ask for published files only
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(root: Path) -> ASGIApp:
-    return make_app(make_config(), root)
+    return make_app(make_config(), REPOSITORY, root)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +183,23 @@ def test_other_methods(app: ASGIApp, method: str) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+@pytest.mark.parametrize("ranges", ["bytes=0-9", "bytes=-1", "bytes=9999999-", "bytes=0-1,3-4", "lines=1-2", "junk"])
+def test_a_range_is_answered_with_the_whole(app: ASGIApp, ranges: str) -> None:
+    answer = ask(app, "/feeds/semua.rss", range=ranges, if_range='"x"')
+    assert (answer.status, answer.body) == (200, RSS)
+    assert "content-range" not in answer.headers
+
+
+def test_an_archive_may_be_kept_for_good_and_asked_for_again(app: ASGIApp, root: Path) -> None:
+    path = "feeds/semua/archive/2026-10.atom"
+    put(root, path)
+    full = ask(app, f"/{path}")
+    assert full.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert full.headers["content-type"] == "application/atom+xml; charset=utf-8"
+    again = ask(app, f"/{path}", if_none_match=full.headers["etag"])
+    assert (again.status, again.headers["cache-control"]) == (304, full.headers["cache-control"])
+
+
 def test_a_query_is_harmless(app: ASGIApp) -> None:
     assert ask(app, "/feeds/semua.rss?utm_source=x&%00=<script>") == ask(app, "/feeds/semua.rss")
 
@@ -224,7 +244,7 @@ def test_only_what_was_published(app: ASGIApp, root: Path, path: str) -> None:
     assert ask(app, path).status == 404
 
 
-EMPTY = make_app(make_config(), Path("/nonexistent"))
+EMPTY = make_app(make_config(), REPOSITORY, Path("/nonexistent"))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
@@ -248,7 +268,7 @@ def test_the_path_is_not_repeated_in_the_page(app: ASGIApp) -> None:
 
 
 def test_before_the_first_publish(tmp_path: Path) -> None:
-    answer = ask(make_app(make_config(), tmp_path), "/")
+    answer = ask(make_app(make_config(), REPOSITORY, tmp_path), "/")
     assert (answer.status, answer.headers["retry-after"]) == (503, "60")
 
 
@@ -273,7 +293,11 @@ def test_a_republished_file_is_served_at_once(app: ASGIApp, root: Path) -> None:
     assert ask(app, "/feeds/semua.rss").status == 404
 
 
-@pytest.mark.parametrize("twin", [b"", b"no gzip", gzip.compress(b"another version"), gzip.compress(RSS)[:-9]])
+@pytest.mark.parametrize(
+    "twin",
+    [b"", b"no gzip", gzip.compress(b"another version"), gzip.compress(RSS)[:-9]],
+    ids=["empty", "no gzip", "another", "cut short"],
+)
 def test_a_twin_of_another_version_is_not_sent(app: ASGIApp, root: Path, twin: bytes) -> None:
     (root / "feeds/semua.rss.gz").write_bytes(twin)
     answer = ask(app, "/feeds/semua.rss", accept_encoding="gzip")
@@ -294,7 +318,7 @@ def test_a_file_from_the_future_is_not_newer_than_the_answer(app: ASGIApp, root:
 
 
 def test_memory_is_bounded(root: Path) -> None:
-    files = PublishedFiles(root, limit=3000)
+    files = PublishedFiles(root, make_config(), limit=3000)
     for number in range(9):
         put(root, f"feeds/{number}.rss", RSS)  # 911 bytes, and some 60 of its twin
     put(root, "feeds/large.rss", os.urandom(5000))
@@ -306,5 +330,5 @@ def test_memory_is_bounded(root: Path) -> None:
 
     sizes = [asyncio.run(read(f"feeds/{name}.rss")) for name in (*range(9), "large", 8)]
     assert sizes[9] > 3000
-    assert sum(file.size for file in files._held.values()) == files._size <= 3000
-    assert list(files._held) == ["feeds/6.rss", "feeds/7.rss", "feeds/8.rss"]
+    assert sum(file.size for file in files._held._files.values()) == files._held.size <= 3000
+    assert list(files._held._files) == ["feeds/6.rss", "feeds/7.rss", "feeds/8.rss"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from aggregator.config import Config, parse_config
 from aggregator.database import open_database
-from aggregator.filters import Filter
+from aggregator.filters import Filter, Moment
 from aggregator.models import Kind, Money, Reading, Status
 from aggregator.repository import Repository
 from feeds.contents import Contents
@@ -82,3 +82,25 @@ def test_only_what_can_be_bid_for_counts(config: Config, contents: Contents) -> 
     assert contents.count(make_feed(OPEN)) == 1
     assert later.count(make_feed(OPEN)) == 0
     assert later.count(make_feed(Filter(status=(Status.COMPLETE,)))) is None
+
+
+def test_when_something_found_may_have_changed_last(config: Config, contents: Contents) -> None:
+    """The newest change, or when time alone moved a tender past what is told from now: TENDER closes on 3 December."""
+    later = Contents(config, Repository(open_database(config.database_url)), datetime(2026, 12, 3, 8, tzinfo=UTC))
+    assert TENDER.deadline
+    assert TENDER.published
+    day = timedelta(days=1)
+    for wanted, changed in [
+        (OPEN, READ),
+        (Filter(deadline_from=Moment("+0d")), TENDER.deadline),
+        (Filter(deadline_to=Moment("+1d"), published_from=Moment("-1d")), TENDER.deadline - day),
+        (Filter(published_from=Moment("-20d")), TENDER.published + 20 * day),
+        (Filter(changed_since=Moment("-2d")), READ + 2 * day + timedelta(minutes=1)),
+        (Filter(deadline_from=Moment("2026-12-03")), READ),
+    ]:
+        assert later.find_newest_change(wanted) == changed, wanted
+    assert contents.find_newest_change(Filter(deadline_from=Moment("+0d"))) == READ
+
+
+def test_counting_may_stop(contents: Contents) -> None:
+    assert (contents.count_tenders(OPEN), contents.count_tenders(OPEN, 0), contents.count_tenders(OPEN, 9)) == (1, 0, 1)

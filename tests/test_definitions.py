@@ -177,3 +177,8 @@ def test_a_channel() -> None:
 def test_a_feed_without_entries_was_last_changed_when_it_all_began() -> None:
     channel = make_channel(shipped_feeds(CONFIG, [])[0], CONFIG, [])
     assert channel.updated == datetime(2025, 12, 31, 17, tzinfo=UTC)
+
+
+def test_plans_and_news_offer_no_calendar() -> None:
+    feeds = shipped_feeds(CONFIG, [], {Kind.PLAN, Kind.NEWS})
+    assert {feed.id for feed in feeds if not feed.is_dated} == {"rup", "berita"}

@@ -49,6 +49,12 @@ def member(number: int, tender: Tender, *, republished: bool = False) -> Member:
     return Member(number=number, record=record)
 
 
+@pytest.fixture
+def repository(engine: sa.Engine) -> Repository:
+    """An empty repository, on SQLite and on PostgreSQL."""
+    return Repository(engine)
+
+
 def keep(repository: Repository, tender: Tender, now: datetime = READ) -> None:
     repository.save([Reading(tender=tender, republished=tender.portal == "satudata")], now)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.models import Event, Kind, Money, Source
+from aggregator.models import Event, Kind, Money, Source, Status
 from feeds.listing import MOST_PAGES, PAGE_ROWS, OpenList, list_open, make_row, tell_last_changes
 from feeds.wording import NBSP
 from tests.feed_samples import PORTAL, READ, TENDER, WIB, make_record, make_release
@@ -101,7 +101,20 @@ def test_a_row_of_little() -> None:
     assert str(row.closes) == "2026-11-24 09:40:00+07:00"  # in the portal's zone, whatever the record says
     bare = make_row(make_record(replace(tender, budget=None, title="<b>A</b>", url="javascript:x")), PORTALS, "id", "")
     assert (bare.worth_label, bare.worth) == ("HPS", "belum diumumkan")
-    assert (bare.title, bare.url) == ("‹b›A‹/b›", PORTAL.url)
+    assert (bare.title, bare.chip) == ("‹b›A‹/b›", None)
+
+
+def test_rows_of_what_is_not_open_say_what_they_are() -> None:
+    for status, told in [(Status.COMPLETE, "Selesai"), (Status.WITHDRAWN, "Tidak tampil di portal")]:
+        row = make_row(make_record(replace(TENDER, status=status)), PORTALS, "id", "")
+        assert row.chip
+        assert (row.chip.label, row.is_open) == (told, False)
+    plan = replace(TENDER, kind=Kind.PLAN, status=Status.PLANNED, deadline=None, published=READ)
+    row = make_row(make_record(plan), PORTALS, "id", "")
+    assert (row.chip, row.told) == (None, "tayang 24 Nov 2026")
+    assert row.sort.startswith("RUP · ")
+    news = make_row(make_record(replace(plan, kind=Kind.NEWS, value=None, budget=None)), PORTALS, "en", "")
+    assert (news.worth, news.told) == ("", "published 24 Nov 2026")
 
 
 def test_rows_name_the_portal_where_there_are_several() -> None:

@@ -147,7 +147,9 @@ def test_one_changed_tender_rewrites_only_what_shows_it(config: Config, reposito
     read(repository, replace(OPEN[1], value=Money(Decimal(1))), now=READ + timedelta(minutes=1))
     _, changed = changes(root, lambda: publish(config, repository, NOW + SECOND))
     feeds = {"semua", "perubahan", "jenis-barang", "metode-terbuka", "satker-dinas-kesehatan"}
-    expected = {f"feeds/{feed}.{form}" for feed in feeds for form in FORMATS}
+    expected = {f"feeds/{feed}.{form}" for feed in feeds for form in FORMATS} | {f"embed/{feed}.html" for feed in feeds}
+    expected |= {"statistik.html", "statistik/2026.csv", "cari.json", "sitemap.xml"}
+    expected |= {"tenders/malangkota/tender/2.html", "tenders/malangkota/tender/2.ics"}
     assert changed == expected | {"index.html", "status.html", "status.json", "feeds.opml"}
 
 
@@ -242,8 +244,8 @@ def test_a_feed_taken_out_goes_and_foreign_files_stay(config_file: Path, reposit
     (root / "feeds/foreign.rss").write_bytes(b"foreign")
     config_file.write_text(plain)
     done, changed = changes(root, lambda: publish(load_config(config_file), repository, NOW + SECOND))
-    assert done.removed == 5
-    assert {f"feeds/kami.{form}" for form in FORMATS} <= changed
+    assert done.removed == 7, "with its two files for embeds"
+    assert {"embed/kami.html", "embed/kami.json", *(f"feeds/kami.{form}" for form in FORMATS)} <= changed
     assert not list(root.glob("feeds/kami*"))
     assert (root / "feeds/foreign.rss").exists()
 
@@ -262,7 +264,7 @@ def test_sample_data_is_marked_on_every_page(config: Config, repository: Reposit
     publish(config, repository, NOW)
     _, changed = changes(root, lambda: publish(config, repository, NOW, sample=True))
     pages = {name for name in files(root) if name.endswith(".html")}
-    assert changed == pages
+    assert changed == pages | {"sitemap.xml"}
     assert all("Data contoh" in files(root)[name].decode() for name in pages)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -15,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import aggregator.conditions
+from aggregator.archive import Snapshot
 from aggregator.bookkeeping import FIRST_RETRY, LONGEST_RETRY, collapsed, weigh_listing
-from aggregator.config import Config
-from aggregator.database import DatabaseError, open_database
+from aggregator.database import DatabaseError, open_database, tenders, writing
 from aggregator.filters import Filter
 from aggregator.models import (
     GONE,
@@ -46,6 +47,12 @@ ROOT = Path(__file__).parents[1]
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
 WINNER = Award(supplier="CV Karya Maju", amount=Money(Decimal("5500000000.00")))
+
+
+@pytest.fixture
+def repository(engine: sa.Engine) -> Repository:
+    """An empty repository, on SQLite and on PostgreSQL."""
+    return Repository(engine)
 
 
 def make(key: str, **fields: Any) -> Tender:
@@ -146,11 +153,12 @@ def test_a_reading_older_than_the_kept_one_changes_nothing(repository: Repositor
     assert one(repository) == newer
 
 
-def test_a_field_the_program_learns_to_read_later_re_issues_nothing(repository: Repository, config: Config) -> None:
+def test_a_field_the_program_learns_to_read_later_re_issues_nothing(repository: Repository, engine: sa.Engine) -> None:
     repository.save(read(replace(TENDER, retender_reason="Gagal")), READ)
-    with sqlite3.connect(config.folder / "var/warta.db") as connection:  # as a program without the field kept it
-        connection.execute("UPDATE tenders SET tender = json_remove(tender, '$.retender_reason')")
-    connection.close()
+    with writing(engine) as connection:  # as a program without the field kept it
+        values = json.loads(connection.execute(sa.select(tenders.c.tender)).scalar_one())
+        del values["retender_reason"]
+        connection.execute(sa.update(tenders).values(tender=json.dumps(values)))
     assert "retender_reason" in one(repository).unread
     assert repository.save(read(replace(TENDER, retender_reason="Gagal")), READ + HOUR) == Saved()
     assert one(repository).retender_reason == "Gagal"
@@ -227,7 +235,7 @@ def test_a_correction_from_before_the_last_reading_is_left_out(repository: Repos
     assert one(repository) == TENDER
 
 
-def test_a_killed_writer_leaves_whole_batches(repository: Repository, config: Config) -> None:
+def test_a_killed_writer_leaves_whole_batches(repository: Repository, address: str) -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from test_repository import *\n"
@@ -236,7 +244,7 @@ def test_a_killed_writer_leaves_whole_batches(repository: Repository, config: Co
         "    repository.save(read(*(make(f'{number}-{n}') for n in range(50))), READ)\n"
         "    print(number, flush=True)"
     )
-    writer = subprocess.Popen([sys.executable, "-c", code, config.database_url], cwd=ROOT, stdout=subprocess.PIPE)
+    writer = subprocess.Popen([sys.executable, "-c", code, address], cwd=ROOT, stdout=subprocess.PIPE)
     with writer:
         assert writer.stdout is not None
         for _ in range(3):
@@ -527,6 +535,49 @@ def test_what_a_filter_finds(varied: Repository, values: dict[str, Any], keys: s
         assert varied.count(wanted, READ, WIB) == len(keys)
 
 
+@pytest.mark.parametrize("collected", [-1, 10**9])
+def test_words_that_few_or_most_tenders_have_are_found_alike(
+    varied: Repository, monkeypatch: pytest.MonkeyPatch, collected: int
+) -> None:
+    monkeypatch.setattr(aggregator.conditions, "MOST_COLLECTED", collected)
+    for sort, keys in {"published": "bda", "deadline": "bad", "value": "dba", "changed": "dba"}.items():
+        assert "".join(find(varied, q="drainase OR tulis", sort=sort)) == keys
+    assert find(varied, q="drainase", portal="malangkota", limit=1) == ["a"]
+    assert find(varied, q="***") == []
+    releases = varied.find_releases(Filter.parse({"q": "drainase OR tulis"}), READ, WIB)
+    assert "".join(release.key for release, _ in releases) == "dba"
+
+
+def test_finding_starts_where_it_is_told(varied: Repository) -> None:
+    def page(start: int, **values: Any) -> str:
+        return "".join(r.tender.key for r in varied.find(Filter.parse(values), READ, WIB, start=start))
+
+    assert [page(start) for start in (0, 1, 3, 4)] == ["cbda", "bda", "a", ""]
+    assert [page(start, limit=2, q="drainase OR tulis") for start in (0, 2)] == ["bd", "a"]
+    assert page(1, sort="value", limit=1) == "b"
+
+
+def test_all_states_of_what_readers_find_differ(varied: Repository) -> None:
+    assert varied.find_state() == (4, 0)
+    varied.touch("malangkota", Kind.TENDER, ["a"], READ + 2 * HOUR)
+    assert varied.find_state() == (4, 0)
+    save_runs(varied, "malangkota", "o")
+    assert varied.find_state() == (4, 1)
+    varied.save(read(make("e")), READ + 2 * HOUR)
+    assert varied.find_state() == (5, 1)
+
+
+def test_the_newest_change(varied: Repository) -> None:
+    assert varied.find_newest_change() == READ + HOUR
+    assert varied.find_newest_change(["malangkota"]) == READ + 2 * MICROSECOND
+    assert varied.find_newest_change([]) is None
+
+
+def test_the_newest_change_of_nothing(repository: Repository) -> None:
+    assert repository.find_newest_change() is None
+    assert repository.find_state() == (0, 0)
+
+
 def test_finding_streams_and_lets_others_write(varied: Repository) -> None:
     found = varied.find(Filter(), READ, WIB)
     first = next(found)
@@ -553,6 +604,25 @@ def test_the_newest_releases_of_what_a_filter_finds(varied: Repository) -> None:
     assert keys(category="goods") == ["b"]
 
 
+def test_the_releases_of_a_time(varied: Repository) -> None:
+    changed = make("c", published=None, deadline=None, value=None, budget=None, awards=(WINNER,))
+    varied.save(read(changed), READ + 2 * HOUR)
+    every = varied.find_releases(Filter(), READ, WIB)
+    start, end = every[1][0].time, every[0][0].time
+
+    def find(start: datetime, end: datetime, *events: Event, **values: Any) -> list[int]:
+        return varied.find_seqs(Filter.parse(values), READ, WIB, frozenset(events), start, end, apart=True)
+
+    assert find(READ, end + HOUR) == [release.seq for release, _ in every]
+    assert find(start, end) == [every[1][0].seq]  # without what is found at the end itself
+    assert find(READ, end + HOUR, Event.AWARD, key="c") == [every[0][0].seq]
+    assert varied.find_releases_of(find(READ, end + HOUR)) == {
+        release.seq: (release, as_of) for release, as_of in every
+    }
+    assert varied.find_releases_of([]) == {}
+    assert varied.find_first_release() == every[-1][0].time
+
+
 def test_names_are_counted_whatever_their_case(repository: Repository) -> None:
     names = ["DINAS KESEHATAN", "Dinas Kesehatan", "DISKOMINFO", None]
     repository.save(read(*(make(str(n), procuring_entity=name) for n, name in enumerate(names))), READ)
@@ -560,13 +630,14 @@ def test_names_are_counted_whatever_their_case(repository: Repository) -> None:
     assert repository.find_names("buyer") == [("Kota Malang", 4)]
 
 
-def test_a_database_that_cannot_be_written_is_told(repository: Repository, config: Config) -> None:
+def test_a_database_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/warta.db")
+    repository = Repository(engine)
     repository.save(read(TENDER), READ)
-    with sqlite3.connect(config.folder / "var/warta.db") as connection:
-        connection.execute(
+    with writing(engine) as connection:
+        connection.exec_driver_sql(
             "CREATE TRIGGER full BEFORE INSERT ON releases BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
         )
-    connection.close()
     with pytest.raises(DatabaseError, match="has no room left on its disk"):
         repository.save(read(make("1")), READ)
     assert find(repository) == [TENDER.key]
@@ -641,3 +712,44 @@ def test_a_broken_contract_is_a_turn_told_once(repository: Repository) -> None:
         )
     turns = [(run.started - READ) // HOUR for run in repository.find_verdict_turns()]
     assert turns == [7, 6, 5, 4, 2]
+
+
+# The index of the archive ------------------------------------------------------------------------------
+
+
+def test_the_index_of_the_archive(repository: Repository) -> None:
+    first = Snapshot(
+        portal="malangkota",
+        run=READ,
+        asked="open",
+        method="GET",
+        url="https://spse.example.go.id/malangkota",
+        request_hash=b"\x00request",
+        fetched=READ,
+        status=200,
+        headers="{}",
+        body_hash=b"\xffbody",
+        segment="one",
+        start=0,
+        frame=100,
+        stop=5_000_000_000,
+    )
+    again = replace(first, run=READ + HOUR, segment="two", start=0, frame=90, stop=90)  # the same body
+    repository.save_snapshots([first, again])
+    repository.save_snapshots([first])
+    save_runs(repository, "malangkota", "o")
+    assert repository.find_snapshots("malangkota", READ) == [first]
+    assert [repository.find_segment_end(name) for name in ("one", "two", "three")] == [5_000_000_000, 90, 0]
+    assert repository.find_body(b"\xffbody") == first
+    assert repository.find_needed("one") == [replace(first, run=READ + HOUR)]
+    assert sorted(repository.find_segments()) == ["one", "two"]
+    assert repository.find_segment_times() == {"one": READ, "two": READ + HOUR}
+    assert repository.find_oldest_archived() == READ
+    assert repository.find_segments_of("malangkota", READ) == {"one"}
+    assert [(run.run, run.answers, run.good) for run in repository.find_all_archived()] == [
+        (READ, 1, True),
+        (READ + HOUR, 1, False),
+    ]
+    assert repository.find_archived_runs("malangkota", READ + HOUR) == [READ + HOUR]
+    repository.forget_segment("one")
+    assert repository.find_body(b"\xffbody") is None

@@ -1,18 +1,21 @@
-"""The language of q: what it says, and that SQLite's FTS5 takes whatever becomes of any text."""
+"""The language of q: what it says, and that SQLite and PostgreSQL take any text and find the same by it."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+import sqlalchemy as sa
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aggregator.conditions import Matches
+from aggregator.database import open_database, reading, tender_text, writing
 from aggregator.models import Award, Contract, Money
-from aggregator.search import FENCE, Clause, Phrase, Query, fold, parse_query, render_match, render_text, searched_texts
+from aggregator.search import FENCE, Clause, Phrase, Query, fold, parse_query, render_text, searched_texts
+from tests.databases import BOTH
 from tests.feed_samples import TENDER
 
 TEXTS = {
@@ -31,18 +34,32 @@ def query(*clauses: tuple[list[str], list[str]]) -> Query:
 
 
 @pytest.fixture(scope="module")
-def index() -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE t USING fts5(text, tokenize = 'unicode61 remove_diacritics 0')")
-    rows = [(number, render_text([text, "Kota Malang"])) for number, text in TEXTS.items()]
-    connection.executemany("INSERT INTO t(rowid, text) VALUES (?, ?)", rows)
-    yield connection
-    connection.close()
+def sqlite() -> Iterator[sa.Engine]:
+    engine = open_database("sqlite://")
+    yield engine
+    engine.dispose()
 
 
-def find(index: sqlite3.Connection, q: str) -> list[int]:
-    found = index.execute("SELECT rowid FROM t WHERE t MATCH ? ORDER BY rowid", [render_match(parse_query(q))])
-    return [rowid for (rowid,) in found]
+@pytest.fixture(scope="module", params=BOTH)
+def index(request: pytest.FixtureRequest) -> sa.Engine:
+    """A database whose full text holds TEXTS."""
+    engine: sa.Engine = request.getfixturevalue("sqlite" if request.param == "sqlite" else "emptied")
+    index_texts(engine, {number: [text, "Kota Malang"] for number, text in TEXTS.items()})
+    return engine
+
+
+def index_texts(engine: sa.Engine, texts: dict[int, list[str]]) -> None:
+    """Puts these texts in place of all others."""
+    with writing(engine) as connection:
+        connection.execute(sa.delete(tender_text))
+        rows = [{"rowid": number, "text": render_text(text)} for number, text in texts.items()]
+        connection.execute(sa.insert(tender_text), rows)
+
+
+def find(engine: sa.Engine, q: str) -> list[int]:
+    statement = sa.select(tender_text.c.rowid).where(Matches(parse_query(q))).order_by(tender_text.c.rowid)
+    with reading(engine) as connection:
+        return list(connection.execute(statement).scalars())
 
 
 @pytest.mark.parametrize(
@@ -88,18 +105,66 @@ def test_what_a_text_says(q: str, meant: Query) -> None:
         ("jala*", []),
     ],
 )
-def test_what_it_finds(index: sqlite3.Connection, q: str, found: list[int]) -> None:
+def test_what_it_finds(index: sa.Engine, q: str, found: list[int]) -> None:
     assert find(index, q) == found
 
 
-@given(st.text(max_size=60))
-@example('"')
-@example('a" OR b NEAR(c) AND {text}: ^d + e*')
-@example("\x00 jalan")
-@example("𐐷𝔍 ﷺ ½")
-def test_no_text_breaks_it(index: sqlite3.Connection, q: str) -> None:
-    if parse_query(q).clauses:
-        assert set(find(index, q)) <= set(TEXTS)
+def means(meant: Query, words: list[str]) -> bool:
+    """What the databases should find, by the definition."""
+
+    def follows(phrase: Phrase) -> bool:
+        size = len(phrase.words)
+        return any(tuple(words[n : n + size]) == phrase.words for n in range(len(words)))
+
+    return any(
+        all(follows(phrase) for phrase in clause.wanted) and not any(follows(phrase) for phrase in clause.unwanted)
+        for clause in meant.clauses
+    )
+
+
+# Words that both texts and questions have, and signs that mean something to FTS5, PostgreSQL or Python.
+SIGNS = """
+    jalan Jalan danau danaué DANAUÉ e-katalog OR AND NOT NEAR NEAR( - * " ' '' \\ \\' ( ) : ^ + { } , & | ! !! <->
+    toba <2> :* :: %s :q ? % _ x_y 1 12 ½ ² ⅷ ß ſ İ ı ǅ ﷺ شارع الملك हिन्दी ก็ 東京 𐐷 ꭰ Ა 😀 🇮🇩 ʼ e\u0301 \u0345
+    \u00ad \u200d \ue000 \U000e0001 wartapagar
+"""
+PIECES = st.one_of(st.sampled_from([*SIGNS.split(), "\x00", "\n", "\t", "\u2028", "a" * 3000]), st.text(max_size=4))
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    return draw(st.sampled_from(["", " ", " ", "\n"])).join(draw(st.lists(PIECES, max_size=8)))
+
+
+@settings(max_examples=200)
+@given(st.lists(st.lists(lines(), max_size=2), min_size=1, max_size=4), lines())
+@example([["a" * 300], ["a" * 299 + "b"]], "a" * 299 + "c")
+@example([["x"]], "-x -y " * 60)
+def test_both_databases_find_what_is_meant(
+    sqlite: sa.Engine, emptied: sa.Engine, texts: list[list[str]], q: str
+) -> None:
+    meant = parse_query(q)
+    if not meant.clauses:
+        return
+    numbered = dict(enumerate(texts))
+    for engine in (sqlite, emptied):
+        index_texts(engine, numbered)
+        assert find(engine, q) == [n for n, text in numbered.items() if means(meant, render_text(text).split())]
+
+
+def test_texts_longer_than_postgresql_takes_are_found_alike(sqlite: sa.Engine, emptied: sa.Engine) -> None:
+    long = {
+        1: ["awal", *["malang kota"] * 400, "akhir"],
+        2: [" ".join(f"kata{n}" for n in range(20_000)), "sesudah"],
+        3: ["\U00020000" * 300_000],
+        4: [" ".join(chr(0x20000 + n) * 99 for n in range(20_000))],
+    }
+    questions = ['"malang kota"', "malang -akhir", '"kota akhir"', "kata15000", "kata19999", '"kata5 kata6"', "sesudah"]
+    found = []
+    for engine in (sqlite, emptied):
+        index_texts(engine, long)
+        found.append([find(engine, q) for q in [*questions, "\U00020000" * 150, "-malang"]])
+    assert found[0] == found[1] == [[1], [], [], [2], [], [2], [], [3], [2, 3, 4]]
 
 
 @given(st.text())

@@ -131,8 +131,9 @@ def test_after_new_year_the_old_years_packages_are_followed_to_their_end(road: R
     road.crawl(years=())
     road.world.advance(days=60)
     assert road.crawl(minutes=60 * 24 * 60, years=()).verdict is Verdict.OK
-    kept = {k: r.tender.status for k, r in road.records().items() if k in road.truth()}
-    told = {k: row["status"] for k, row in road.truth().items() if k in kept}
+    truth = road.truth()
+    kept = {k: r.tender.status for k, r in road.records().items() if k in truth}
+    told = {k: row["status"] for k, row in truth.items() if k in kept}
     assert kept == told
 
 
@@ -360,7 +361,8 @@ def test_a_session_that_ends_in_mid_crawl_is_begun_again(road: Road) -> None:
     road.assert_true()
 
 
-def test_retry_after_is_obeyed_once_and_then_the_portal_is_left(road: Road) -> None:
+def test_retry_after_is_obeyed_once_and_then_the_portal_is_left(make_road: Callable[..., Road]) -> None:
+    road = make_road(tenders=2, non_tenders=2, recorded=1, self_managed=1, emergencies=1)  # it goes slower from then on
     road.server.faults.add("too_many", match="pengumuman", times=1, seconds=0)
     assert road.crawl().verdict is Verdict.OK
     road.server.faults.add("unavailable", match="lelang$", seconds=3600)
@@ -405,7 +407,8 @@ def test_robots_txt_is_asked_once_and_obeyed(tmp_path: Path) -> None:
 
 
 def test_a_broken_portal_never_stops_another(road: Road) -> None:
-    broken = road.config.portal[0].model_copy(update={"id": "mati", "url": "http://127.0.0.1:9/mati"})
+    dead_end = {"id": "mati", "url": "http://127.0.0.1:9/mati", "kinds": (Kind.TENDER,)}
+    broken = road.config.portal[0].model_copy(update=dead_end)
     portals = (broken, *road.config.portal)
     dead, alive = crawl(road.config, portals, road.repository, Order(years=(2026,)), now=NOW)
     assert (dead.portal, dead.verdict) == ("mati", Verdict.FAILED)

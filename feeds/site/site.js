@@ -43,6 +43,26 @@
     }
   };
 
+  // Which rows of a schedule are over and which are on: as with deadlines, only the reader's clock knows.
+  const markSteps = () => {
+    const now = Date.now();
+    for (const list of document.querySelectorAll("[data-steps]")) {
+      let on = null;
+      for (const row of list.children) {
+        const times = [...row.querySelectorAll("time")].map((time) => Date.parse(time.dateTime));
+        if (!times.length) continue;
+        const past = times[times.length - 1] < now;
+        const next = times[0] > now;
+        row.className = past ? "past" : next ? "next" : "now";
+        const word = document.createElement("span");
+        word.className = "unseen";
+        word.textContent = `${past ? (id ? "Selesai" : "Done") : next ? (id ? "Berikutnya" : "Next") : id ? "Sedang berlangsung" : "Under way"}: `;
+        row.firstElementChild.prepend(word);
+        if (!past && !next && !on) (on = row).setAttribute("aria-current", "step");
+      }
+    }
+  };
+
   // A page on a plain file host cannot know that nobody refreshes it any more; the reader's clock can.
   const warnWhenOld = () => {
     for (const line of document.querySelectorAll("[data-late]:not(.bad)")) {
@@ -85,7 +105,9 @@
   };
 
   showChips();
+  document.addEventListener("rows", showChips); // a search page that filled itself
   nameDays();
+  markSteps();
   warnWhenOld();
   copyAddresses();
   findInTables();

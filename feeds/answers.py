@@ -1,0 +1,134 @@
+"""Answers made of the database: kept in memory while it stays the same, made once however many ask, stale rather
+than none when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
+
+from starlette.exceptions import HTTPException
+
+from aggregator.database import DatabaseError
+from feeds.files import HeldFile, HeldFiles, Stamp, hold_file
+
+REUSE = 1.0  # seconds that the state of the database is taken to last
+PATIENCE = 10.0  # seconds that a reader waits for an answer
+STALE_PATIENCE = 2.0  # … where there is an older one to give instead
+RETRY_AFTER = "30"
+MOST_THREADS = 4  # answers made at once: more would only hold each other up
+MOST_WAITING = 64  # different answers under way or waiting for a thread; who comes then is asked to come again
+
+log = logging.getLogger("warta.serve")
+
+T = TypeVar("T")
+
+
+class Rendered(NamedTuple):
+    """An answer as it was made: its bytes, and when what they tell changed last."""
+
+    body: bytes
+    changed: datetime
+
+
+class Answers:
+    """Answers by name. ``find_state`` tells cheaply whether the database is still the same, ``now`` is the time that
+    filters count from, and ``clock`` a steady one in seconds."""
+
+    def __init__(
+        self,
+        find_state: Callable[[], Stamp],
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._find_state = find_state
+        self._now = now
+        self._clock = clock
+        self._state: Stamp | None = None
+        self._asked = 0.0
+        self._held = HeldFiles()
+        self._flights: dict[tuple[str, Stamp], asyncio.Task[HeldFile]] = {}
+        self._asking: asyncio.Task[Stamp] | None = None
+        self._threads = ThreadPoolExecutor(MOST_THREADS, "answer")
+        self._asker = ThreadPoolExecutor(1, "state")
+
+    async def find(self, name: str, path: str, render: Callable[[datetime], Rendered], *, moves: bool) -> HeldFile:
+        """The answer called ``name``, sent as ``path`` is (feeds/search.rss). ``moves``: it may be another one each
+        minute though the database stays the same. HTTPException 503 where there is none in time."""
+        held = self._held.find(name)
+        now = self._now()
+        try:
+            async with asyncio.timeout(STALE_PATIENCE if held else PATIENCE):
+                state = await self._ask_state()
+                stamp = (*state, int(now.timestamp()) // 60) if moves else state
+                if held is not None and held.stamp == stamp:
+                    return held
+                return await asyncio.shield(self._start(name, path, render, stamp, now))
+        except (DatabaseError, TimeoutError) as error:
+            log.warning("%s: %s; %s", name, str(error) or "no answer in time", "an older one is sent" if held else "503")
+            if held is not None:
+                return held
+            raise HTTPException(503, headers={"Retry-After": RETRY_AFTER}) from error
+
+    async def _ask_state(self) -> Stamp:
+        if self._state is not None and self._clock() - self._asked < REUSE:
+            return self._state
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._read_state())
+            self._asking.add_done_callback(_look_at)
+        return await asyncio.shield(self._asking)
+
+    async def _read_state(self) -> Stamp:
+        asked = self._clock()
+        self._state = await asyncio.get_running_loop().run_in_executor(self._asker, self._find_state)
+        self._asked = asked
+        return self._state
+
+    def _start(
+        self, name: str, path: str, render: Callable[[datetime], Rendered], stamp: Stamp, now: datetime
+    ) -> asyncio.Task[HeldFile]:
+        """The task that makes the answer, begun by whoever asks first."""
+        key = (name, stamp)
+        if key not in self._flights:
+            if len(self._flights) >= MOST_WAITING:
+                raise TimeoutError("too many other answers are under way")
+            task = asyncio.create_task(self._make(name, path, render, stamp, now))
+            self._flights[key] = task
+            task.add_done_callback(_look_at)
+            task.add_done_callback(lambda _: self._flights.pop(key))
+        return self._flights[key]
+
+    async def _make(
+        self, name: str, path: str, render: Callable[[datetime], Rendered], stamp: Stamp, now: datetime
+    ) -> HeldFile:
+        held = self._held.find(name)
+
+        def make() -> HeldFile:
+            return _renew(path, render(now), held, stamp, now)
+
+        file = await asyncio.get_running_loop().run_in_executor(self._threads, make)
+        self._held.keep(name, file)
+        return file
+
+
+def _look_at(task: asyncio.Task[T]) -> None:
+    """So that nobody complains of an error that those who asked were no longer there to see."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _renew(path: str, rendered: Rendered, held: HeldFile | None, stamp: Stamp, now: datetime) -> HeldFile:
+    """The file of ``rendered``. Its validators stay while the bytes are those of ``held``; other bytes are later than
+    it was, whatever the data tells: a package that left the result leaves no time behind."""
+    if held is not None and held.plain.body == rendered.body:
+        return replace(held, stamp=stamp)
+    # RFC 9110 §8.8.2.1: never later than the time of the answer, as a clock that was moved could make it
+    modified = min(rendered.changed, now).astimezone(UTC).replace(microsecond=0)
+    if held is not None:
+        modified = max(modified, held.modified + timedelta(seconds=1))
+    return hold_file(path, rendered.body, gzip.compress(rendered.body, mtime=0), modified, stamp)
