@@ -49,7 +49,7 @@ class Told:
 def find_versions(connection: Connection, only: Collection[str]) -> list[Version]:
     """Every purchase that one of the portals ``only`` tells of, each tender in one of them."""
     rows: dict[int, _Row] = {}
-    for row in connection.execute(_VERSIONS):
+    for row in connection.execute(_VERSIONS).all():
         number, portal, kind, key, closes, *moved = row
         if portal in only:
             rows[number] = _Row(number, (portal, _KINDS[kind], key), closes, tuple(moved))

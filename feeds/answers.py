@@ -70,7 +70,8 @@ class Answers:
                     return held
                 return await asyncio.shield(self._start(name, path, render, stamp, now))
         except (DatabaseError, TimeoutError) as error:
-            log.warning("%s: %s; %s", name, str(error) or "no answer in time", "an older one is sent" if held else "503")
+            what = "an older one is sent" if held else "503"
+            log.warning("%s: %s; %s", name, str(error) or "no answer in time", what)
             if held is not None:
                 return held
             raise HTTPException(503, headers={"Retry-After": RETRY_AFTER}) from error

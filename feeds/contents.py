@@ -154,7 +154,8 @@ class Contents:
 
     def find_kinds(self) -> frozenset[Kind]:
         """The kinds that some tender of a configured portal has."""
-        return frozenset(kind for kind in Kind if self.count_tenders(Filter(kind=(kind,))))
+        found = self._repository.count_by("kind", Filter(), self._now, self._zone, only=self._portals)
+        return frozenset(Kind(kind) for kind, _ in found)
 
     def find_state(self, feeds: Iterable[Feed]) -> tuple[object, ...]:
         """While this is the same, every other method finds the same.

@@ -101,14 +101,19 @@ class _Case:
 def tell_release(release: Release, tender: Tender, wording: Wording, missing_since: datetime | None = None) -> News:
     """``tender`` is as of the release; ``missing_since`` is when it had vanished, if it is back again."""
     case = _Case(release, tender, wording, missing_since)
-    events = [event for event in Event if event in release.events] or [Event.DETAILS]
-    tellings = {event: _TELLERS[event](case) for event in events}
-    first = events[0]
-    if first in _NEWS or len(events) == 1:
-        headline = tellings[first][0]
-    else:
-        headline = wording.say("many", count=f"{len(events)}").replace(" ", NBSP, 1)
-    return News(headline, tuple(line for _, line in tellings.values() if line))
+    lines = [line for event in _find_events(case) if (line := _TELLERS[event](case)[1])]
+    return News(_tell_headline(case), tuple(lines))
+
+
+def _find_events(case: _Case) -> list[Event]:
+    return [event for event in Event if event in case.release.events] or [Event.DETAILS]
+
+
+def _tell_headline(case: _Case) -> str:
+    first, *others = _find_events(case)
+    if first in _NEWS or not others:
+        return _TELLERS[first](case)[0]
+    return case.wording.say("many", count=f"{len(others) + 1}").replace(" ", NBSP, 1)
 
 
 def tell_apart(
@@ -124,7 +129,7 @@ def tell_apart(
         if not told & _TOLD_BY.get(change.field, set())
         for move in (_list_rows(case) if change.field == "milestones" else _list_move(case, change))
     ]
-    return News(tell_release(release, tender, wording, missing_since).headline, tuple(lines)), moves
+    return News(_tell_headline(case), tuple(lines)), moves
 
 
 def _list_move(case: _Case, change: Change) -> Iterator[Move]:
@@ -146,10 +151,12 @@ def _list_rows(case: _Case) -> Iterator[Move]:
 
 
 def _find_moved_rows(case: _Case) -> list[tuple[Milestone | None, Milestone]]:
-    old_rows, new_rows = ([Milestone.from_dict(row) for row in rows or []] for rows in case.find("milestones"))
-    old_by_title = {row.title: row for row in old_rows}
-    pairs = ((old_by_title.get(row.title), row) for row in new_rows)
-    return [(old, new) for old, new in pairs if old is None or (old.starts, old.ends) != (new.starts, new.ends)]
+    old_rows, new_rows = (rows or [] for rows in case.find("milestones"))
+    old_by_title = {row["title"]: row for row in old_rows}
+    pairs = ((old_by_title.get(row["title"]), row) for row in new_rows)
+    # Most rows stay: only those that are written otherwise are read.
+    read = [(old and Milestone.from_dict(old), Milestone.from_dict(new)) for old, new in pairs if old != new]
+    return [(old, new) for old, new in read if old is None or (old.starts, old.ends) != (new.starts, new.ends)]
 
 
 def _tell_new(case: _Case) -> Telling:

@@ -64,7 +64,9 @@ def find_former_rows(rows: Iterable[Milestone], past: Past) -> dict[str, Milesto
     for release, _ in past:
         for change in release.changes:
             if change.field == "milestones":
-                for row in map(Milestone.from_dict, change.old or []):
+                after = {row["title"]: row for row in change.new or []}
+                # Most rows stay: only those that are written otherwise are read.
+                for row in (Milestone.from_dict(each) for each in change.old or [] if each != after.get(each["title"])):
                     if row.title in current and (row.starts, row.ends) != current[row.title]:
                         former.setdefault(row.title, row)
     return former

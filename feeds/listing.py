@@ -81,9 +81,11 @@ class Chip(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One package in words; all texts are plain, ``worth`` is empty for what has none, ``closes`` is in the portal's zone, ``page`` is its path from the
-    top of the edition. ``is_open``: the portal calls it active, so that its deadline counts; ``told``: when it was
-    announced, where it has no deadline to show."""
+    """One package in words; all texts are plain, ``worth`` is empty for what has none.
+
+    ``page`` is its path from the top of the edition, ``closes`` is in the portal's zone. ``is_open``: the portal calls
+    it active, so that its deadline counts; ``told``: when it was announced, where it has no deadline to show.
+    """
 
     title: str
     page: str

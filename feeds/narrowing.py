@@ -132,13 +132,17 @@ def count_choices(
         others = _without(free, field)
         by[field] = count_by(field, others) if are_few(others) else [(code, None) for code in _CODES.get(field, ())]
     valued = replace(free, min_value=None, max_value=None)
-    spanned = replace(free, deadline_from=NOW)
     return Counts(
         by=by,
         values={least: count(replace(valued, min_value=least)) if are_few(valued) else None for least in THRESHOLDS},
-        spans={span: count(replace(spanned, deadline_to=span)) for span in SPANS},
+        spans={span: count(spanned) for span, spanned in zip(SPANS, list_spans(free), strict=True)},
         open=count(_open(free)),
     )
+
+
+def list_spans(wanted: Filter) -> list[Filter]:
+    """``wanted`` of what closes soon, for each of SPANS."""
+    return [replace(wanted, deadline_from=NOW, deadline_to=span) for span in SPANS]
 
 
 def _without(wanted: Filter, key: str) -> Filter:

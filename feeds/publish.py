@@ -28,6 +28,7 @@ from feeds.entries import Entry, fit_entries
 from feeds.figures import write_statistics
 from feeds.formats import RENDERERS
 from feeds.listing import NOTED, list_open, tell_last_changes
+from feeds.narrowing import list_spans
 from feeds.opml import render_opml
 from feeds.pages import (
     ASSETS,
@@ -187,7 +188,8 @@ class _Edition:
 
     def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
         cards = [shelf.card for shelf in shelves]
-        fingerprint = _digest(inputs, states, [(_stable(card.feed), card.count) for card in cards])
+        soon = [self._contents.count_tenders(wanted) for wanted in list_spans(OPEN)]  # they change with time alone
+        fingerprint = _digest(inputs, states, [(_stable(card.feed), card.count) for card in cards], soon)
         if self._find_kept("list", fingerprint):
             return
         portals = {portal.id: portal for portal in self._config.portal}

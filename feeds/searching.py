@@ -20,7 +20,7 @@ from feeds.entries import Around, Entry, fit_entries, make_id
 from feeds.files import HeldFile
 from feeds.formats import RENDERERS
 from feeds.listing import NOTED, PAGE_ROWS, Row, make_row, tell_last_changes
-from feeds.narrowing import MOST_COUNTED, NOW, SPANS, Choice, tell_search
+from feeds.narrowing import MOST_COUNTED, Choice, list_spans, tell_search
 from feeds.opml import make_title
 from feeds.pages import MOST_LINES, Site, find_note, list_formats, tell_portals
 from feeds.query import MAX_PAGE, parse_query, render_query
@@ -89,8 +89,10 @@ class Searching:
     def _render_page(self, site: Site, wanted: Filter, number: int, now: datetime) -> Rendered:
         contents = Contents(site.config, self._repository, now, by_portal=True)
         runs = self._repository.find_last_runs()
-        counted = [replace(OPEN, deadline_from=NOW, deadline_to=span) for span in SPANS]
-        times = [contents.find_newest_change(wanted, *counted), *(last.last.finished for last in runs.values())]
+        times = [
+            contents.find_newest_change(wanted, *list_spans(OPEN)),
+            *(last.last.finished for last in runs.values()),
+        ]
         body = render_search_page(site, contents, wanted, number, runs)
         known = [time for time in times if time]
         return Rendered(body, max(known, default=find_first_day(site.config.publisher)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -25,7 +25,7 @@ from feeds.pages import Site
 from feeds.query import render_query
 from feeds.sentences import RECORDS, list_facts, tell_award, tell_tender
 from feeds.text import clip, plain, web_address
-from feeds.wording import Wording
+from feeds.wording import Language, Wording
 
 MOST_PAGE = 40_000  # bytes of HTML
 _MOST_ABOUT = 300
@@ -244,16 +244,24 @@ _TONES = {Status.ACTIVE: "open", Status.COMPLETE: "done"}
 class _Meanings:
     """Explains each term once, where it first stands on the page."""
 
-    def __init__(self, language: Any) -> None:
+    def __init__(self, language: Language) -> None:
         self._language = language
         self._told: set[str] = set()
 
-    def find(self, *texts: str) -> list[tuple[str, str]]:
+    def find(self, *texts: str) -> Sequence[tuple[str, str]]:
         """Terms, and sentences about them."""
-        found = [each for each in explain(texts, self._language) if each[1] not in self._told]
-        self._told.update(sentence for _, sentence in found)
+        found = _explain(texts, self._language)
+        if not found:
+            return found
+        new = [(term, sentence) for term, sentence in found if sentence not in self._told]
+        self._told.update(sentence for _, sentence in new)
         alone = texts[-1].casefold()  # a text that is the term itself need not say it again
-        return [("" if term.casefold() == alone else term, sentence) for term, sentence in found]
+        return [("" if term.casefold() == alone else term, sentence) for term, sentence in new]
+
+
+@lru_cache(4096)  # labels, methods and stages come again on every page
+def _explain(texts: tuple[str, ...], language: Language) -> tuple[tuple[str, str], ...]:
+    return tuple(explain(texts, language))
 
 
 def _tell_marks(tender: Tender, wording: Wording, now: datetime) -> Iterator[Mark]:
@@ -490,13 +498,14 @@ def _tell_steps(
     former = find_former_rows(rows, past)
     for row in rows:
         title = clip(plain(row.title), 150)
-        starts, ends = tell(row.starts, row.ends)
+        times = [time and time.astimezone(wording.zone) for time in (row.starts, row.ends)]
+        starts, ends = tell(*times)
         old = former.get(row.title)
         was = ""
         if old:  # only the end, where the start stayed
             was = " – ".join(filter(None, tell(None if old.starts == row.starts else old.starts, old.ends)))
-        times = [time.astimezone(wording.zone).isoformat() if time else "" for time in (row.starts, row.ends)]
-        yield Step(title, times[0], starts, times[1], ends, was, meanings.find(title))
+        first, last = (time.isoformat() if time else "" for time in times)
+        yield Step(title, first, starts, last, ends, was, meanings.find(title))
 
 
 def _note_steps(rows: Sequence[Milestone], wording: Wording, dated: bool) -> str:
@@ -525,7 +534,7 @@ def _tell_facts(tender: Tender, wording: Wording, meanings: _Meanings, length: i
     for field in ("value", "deadline") if tender.kind in OPEN.kind and tender.status is Status.ACTIVE else ():
         if wording.label(field) not in told and field not in tender.unread:
             facts.append((wording.label(field), wording.say("none")))
-    names = {wording.label(field) for field in ("procuring_entity", "buyer", "locations", "description", "key")}
+    worded = {wording.label(field) for field in ("kind", "category", "method", "stage")}
     for label, text in facts:
-        meant = (label,) if label in names else (label, text)
+        meant = (label, text) if label in worded else (label,)
         yield Fact(label, clip(text, length), meanings.find(*meant))

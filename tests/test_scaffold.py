@@ -33,7 +33,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for room in ("spiders", "aggregator", "demo"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
-    for paper in ("pyproject.toml", "scrapy.cfg", "tests/__init__.py", "tests/conftest.py", "tests/road.py"):
+    shared = [f"tests/{name}.py" for name in ("__init__", "conftest", "databases", "road")]
+    for paper in ("pyproject.toml", "scrapy.cfg", *shared):
         shutil.copy2(ROOT / paper, folder / paper)
     if (cache := ROOT / ".mypy_cache").is_dir():  # what `make check` knows already is not worked out again
         shutil.copytree(cache, folder / cache.name)
