@@ -3,6 +3,7 @@ where that is much."""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections import deque
@@ -162,6 +163,7 @@ _adopted: list[_Renderer] = []  # in a process of the pool: its own copy
 
 
 def _adopt(renderer: _Renderer) -> None:
+    gc.freeze()  # what the parent made stays, so nothing need look through it again
     renderer.forget_connections()
     _adopted.append(renderer)
 

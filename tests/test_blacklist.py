@@ -352,7 +352,7 @@ def test_tax_numbers_and_addresses_reach_neither_database_nor_feed(road: Road) -
     assert all(secret in raw for secret in secrets)
     publish(road.config, road.repository, road.now)
     bodies = {
-        path.name: path.read_bytes()
+        path.relative_to(road.config.public_folder).as_posix(): path.read_bytes()
         for path in road.config.public_folder.rglob("*")
         if path.is_file() and path.suffix != ".gz"
     }
@@ -361,7 +361,8 @@ def test_tax_numbers_and_addresses_reach_neither_database_nor_feed(road: Road) -
     for name, body in bodies.items():
         assert not [secret for secret in (*secrets, b"Nama Contoh") if secret in body], name
         telling |= {name} if b"Daftar hitam: " in body else set()
-    assert {"database", *(f"{i}.{f}" for i in ("daftar-hitam", "kabar-daftar-hitam") for f in FORMATS)} <= telling
+    feeds = {f"feeds/{name}.{form}" for name in ("daftar-hitam", "kabar-daftar-hitam") for form in FORMATS}
+    assert {"database", *feeds} <= telling
 
 
 def dump_database(config: Config) -> bytes:
