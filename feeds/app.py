@@ -23,12 +23,12 @@ from aggregator.filters import FilterError
 from aggregator.repository import Repository
 from aggregator.visits import save_visits
 from feeds.definitions import Format
-from feeds.files import PAGE_RULES, PublishedFiles, check_method, send_file
-from feeds.narrowing import tell_fault
-from feeds.pages import Site, load_sites, render_error
-from feeds.searching import FEED_PATH, PAGE_PATH, Searching
-from feeds.visits import CountVisits, Visits
-from feeds.wording import Wording
+from feeds.pages.narrowing import tell_fault
+from feeds.pages.site import Site, load_sites, render_error
+from feeds.serving.files import PAGE_RULES, PublishedFiles, check_method, send_file
+from feeds.serving.searching import FEED_PATH, PAGE_PATH, Searching
+from feeds.serving.visits import CountVisits, Visits
+from feeds.words.wording import Wording
 
 
 def make_app(

@@ -18,8 +18,8 @@ from aggregator.sanctions import Blacklist
 from aggregator.search import fold
 from feeds.definitions import FEED_LIMIT, OPEN, Feed
 from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
-from feeds.narrowing import MOST_COUNTED, Names, Narrowing, count_choices, make_narrowing
-from feeds.wording import Wording
+from feeds.pages.narrowing import MOST_COUNTED, Names, Narrowing, count_choices, make_narrowing
+from feeds.words.wording import Wording
 
 PASSED = Moment("+0d")
 

@@ -17,8 +17,8 @@ from aggregator.filters import Filter, Moment
 from aggregator.models import Category, Event, Kind, Method, Status
 from feeds.entries import Entry, make_id
 from feeds.query import render_query
-from feeds.text import clip, plain
-from feeds.wording import Language, Wording
+from feeds.words.text import clip, plain
+from feeds.words.wording import Language, Wording
 
 FEED_LIMIT = 100  # entries, where the filter names no other number
 

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from aggregator.config import Portal, Publisher
 from aggregator.models import Kind, Record, Release, Run, Sanction, Source, Status, Tender, Verdict
 from aggregator.sanctions import Blacklist
-from feeds.attribution import find_attribution
-from feeds.headlines import tell_release
-from feeds.sentences import MOST_FACT, list_facts, name_category, tell_tender, tell_terms
-from feeds.text import clip, plain, scrub, web_address
-from feeds.wording import Wording
+from feeds.words.attribution import find_attribution
+from feeds.words.headlines import tell_release
+from feeds.words.sentences import MOST_FACT, list_facts, name_category, tell_tender, tell_terms
+from feeds.words.text import clip, plain, scrub, web_address
+from feeds.words.wording import Wording
 
 MOST_TITLE = 300
 MOST_LINE = 300

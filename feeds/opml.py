@@ -12,8 +12,8 @@ from lxml import etree
 
 from aggregator.config import Publisher
 from feeds.definitions import Channel, Format, Group
-from feeds.text import plain
-from feeds.wording import Wording
+from feeds.words.text import plain
+from feeds.words.wording import Wording
 
 _GROUP_LABELS = {Group.CATEGORY: "category", Group.METHOD: "method", Group.ENTITY: "procuring_entity"}
 

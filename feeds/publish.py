@@ -19,44 +19,30 @@ from aggregator.repository import Repository
 from aggregator.visits import find_visits
 from feeds.addresses import embed_path
 from feeds.archives import write_archives
-from feeds.audience import PATH as VISITS_PATH
-from feeds.audience import first_day, render_visits, tell_visits
 from feeds.contents import Contents
 from feeds.definitions import OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
-from feeds.embed import render_embed, render_oembed
 from feeds.entries import Entry, fit_entries
-from feeds.figures import write_statistics
 from feeds.formats import RENDERERS
-from feeds.listing import NOTED, list_open, tell_last_changes
-from feeds.narrowing import list_spans
 from feeds.opml import render_opml
-from feeds.pages import (
-    ASSETS,
-    DISCOVERED,
-    SITE,
-    Card,
-    PortalState,
-    RunWeek,
-    Site,
-    list_path,
-    load_sites,
-    render_catalogue,
-    render_feed_page,
-    render_list,
-    render_status,
-    render_status_json,
-    tell_portals,
-)
-from feeds.search_index import MOST_ROWS, order_rows, render_index
-from feeds.search_index import PATH as INDEX_PATH
-from feeds.sitemap import find_pages, render_robots, render_sitemap
-from feeds.static_search import PATH as SEARCH_PATH
-from feeds.static_search import render_search
-from feeds.tender_files import TenderFiles
+from feeds.pages.audience import PATH as VISITS_PATH
+from feeds.pages.audience import first_day, render_visits, tell_visits
+from feeds.pages.embed import render_embed, render_oembed
+from feeds.pages.figures import write_statistics
+from feeds.pages.listing import NOTED, list_open, tell_last_changes
+from feeds.pages.lists import DISCOVERED, Card, list_path, render_catalogue, render_feed_page, render_list
+from feeds.pages.narrowing import list_spans
+from feeds.pages.portals import PortalState, RunWeek, render_status, render_status_json, tell_portals
+from feeds.pages.search_index import MOST_ROWS, order_rows, render_index
+from feeds.pages.search_index import PATH as INDEX_PATH
+from feeds.pages.site import ASSETS, SITE, Site, load_sites
+from feeds.pages.sitemap import find_pages, render_robots, render_sitemap
+from feeds.pages.static_search import PATH as SEARCH_PATH
+from feeds.pages.static_search import render_search
+from feeds.pages.tender_files import TenderFiles
+from feeds.pages.week import CALLED_OFF, MOST_RELEASES, MOST_SHOWN, WINNERS, Week, choose_news, find_span, render_week
+from feeds.pages.week import PATH as WEEK_PATH
 from feeds.tree import File, Part, Published, Tree, open_tree
 from feeds.websub import note_changes, tell_hub
-from feeds.week import CALLED_OFF, MOST_RELEASES, MOST_SHOWN, WINNERS, Week, choose_news, find_span, render_week
-from feeds.week import PATH as WEEK_PATH
 
 MOST_NOTES = 500  # releases looked through for the last changes of open packages
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from aggregator.database import open_database
 from aggregator.repository import Repository
 from feeds.app import make_app
-from feeds.files import PublishedFiles
+from feeds.serving.files import PublishedFiles
 from tests.feed_samples import make_config
 
 RSS = b"<rss>" + b"<item>paket</item>" * 50 + b"</rss>"
@@ -276,7 +276,7 @@ def test_an_error_of_our_own_is_a_page_too(app: ASGIApp, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("feeds.files.check_preconditions", fail)
+    monkeypatch.setattr("feeds.serving.files.check_preconditions", fail)
     answer = ask(app, "/")
     assert answer.status == 500
     assert "Layanan terganggu" in answer.body.decode()

@@ -10,8 +10,8 @@ import pytest
 from aggregator.config import Portal
 from aggregator.models import Award, Contract, Kind, Record, Sanction, Source, Status, Tender
 from aggregator.sanctions import Blacklist
-from feeds.attribution import find_attribution
 from feeds.entries import Around, release_entry, tender_entry
+from feeds.words.attribution import find_attribution
 from tests.feed_samples import PORTAL, PUBLISHER, READ, TENDER, make_record, make_release
 
 OPEN_OPTIONS = {"api": "open", "lpse": "LPSE Kota Malang", "klpd": "Kota Malang"}

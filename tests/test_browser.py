@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from aggregator.filters import Filter
 from aggregator.models import Status
 from feeds.query import parse_query
-from feeds.text import plain
+from feeds.words.text import plain
 from tests.browser import (
     NARROW,
     NARROWEST,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.charts import WIDTH, Bar, render_columns, render_rows
+from feeds.pages.charts import WIDTH, Bar, render_columns, render_rows
 from tests.feed_samples import hostile_texts
 
 ALLOWED = {

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from aggregator.models import Event, Status, Tender
 from feeds.app import make_app
 from feeds.definitions import Channel, Feed, make_channel, shipped_feeds
-from feeds.embed import FIRST_ROWS, MOST_ROWS, OEMBED_ROWS, render_embed, render_oembed
 from feeds.entries import Entry, release_entry, tender_entry
-from feeds.pages import ASSETS, SITE, Site, load_site, load_sites, render_feed_page, render_status_json
+from feeds.pages.embed import FIRST_ROWS, MOST_ROWS, OEMBED_ROWS, render_embed, render_oembed
+from feeds.pages.lists import render_feed_page
+from feeds.pages.portals import render_status_json
+from feeds.pages.site import ASSETS, SITE, Site, load_site, load_sites
 from tests.feed_samples import (
     CONFIG,
     PORTAL,

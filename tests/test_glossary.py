@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from feeds.glossary import _TERMS, explain
-from feeds.sentences import list_facts
-from feeds.wording import Wording
+from feeds.words.glossary import _TERMS, explain
+from feeds.words.sentences import list_facts
+from feeds.words.wording import Wording
 from tests.feed_samples import TENDER, WIB, hostile_texts
 
 

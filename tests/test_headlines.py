@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from aggregator.models import Award, Contract, Event, Kind, Milestone, Money, Status, Tender
-from feeds.headlines import News, tell_release
-from feeds.wording import NBSP, Wording
+from feeds.words.headlines import News, tell_release
+from feeds.words.wording import NBSP, Wording
 from tests.feed_samples import TENDER, WIB, make_release
 
 OLD, NEW = "2026-11-27T14:00:00+07:00", "2026-12-03T14:00:00+07:00"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.http import check_preconditions, parse_http_date, prefers_gzip, render_http_date
+from feeds.serving.http import check_preconditions, parse_http_date, prefers_gzip, render_http_date
 
 ETAG = '"abc"'
 MODIFIED = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)

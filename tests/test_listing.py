@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from aggregator.models import Event, Kind, Money, Source, Status
-from feeds.listing import MOST_PAGES, PAGE_ROWS, OpenList, list_open, make_row, tell_last_changes
-from feeds.wording import NBSP
+from feeds.pages.listing import MOST_PAGES, PAGE_ROWS, OpenList, list_open, make_row, tell_last_changes
+from feeds.words.wording import NBSP
 from tests.feed_samples import PORTAL, READ, TENDER, WIB, make_record, make_release
 
 PORTALS = {PORTAL.id: PORTAL}

@@ -28,9 +28,9 @@ from aggregator.filters import Filter
 from aggregator.models import Reading, Status, Tender
 from aggregator.repository import Repository
 from feeds.definitions import FEED_LIMIT, OPEN, Format
-from feeds.files import send_file
 from feeds.query import render_query
-from feeds.searching import Searching
+from feeds.serving.files import send_file
+from feeds.serving.searching import Searching
 from tests.feed_samples import READ, TENDER
 from tests.searched import Clock, filters, make_tenders, open_search
 from tests.test_app import Answer, ask
@@ -338,8 +338,8 @@ def test_a_slow_database_keeps_nobody_waiting(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = ask(bench, OPEN_ROADS)
-    monkeypatch.setattr("feeds.answers.PATIENCE", 0.05)
-    monkeypatch.setattr("feeds.answers.STALE_PATIENCE", 0.05)
+    monkeypatch.setattr("feeds.serving.answers.PATIENCE", 0.05)
+    monkeypatch.setattr("feeds.serving.answers.STALE_PATIENCE", 0.05)
     bench.clock.move(minutes=1)
     bench.save(replace(TENDER, key="9", title="Perbaikan Jalan"))
     bench.repository.gate.clear()

@@ -21,11 +21,11 @@ from aggregator.repository import Repository
 from feeds.addresses import tender_path
 from feeds.contents import Contents
 from feeds.definitions import OPEN
-from feeds.listing import PAGE_ROWS
-from feeds.narrowing import tell_search
+from feeds.pages.listing import PAGE_ROWS
+from feeds.pages.narrowing import tell_search
 from feeds.publish import publish
 from feeds.query import parse_query, render_query
-from feeds.wording import Wording
+from feeds.words.wording import Wording
 from tests.feed_samples import WIB, hostile_texts
 from tests.searched import Clock, filters, open_search
 from tests.test_app import ask
@@ -245,7 +245,7 @@ def test_a_search_in_words(served: Served, query: str, told: str) -> None:
 
 
 def test_very_many_are_not_counted_to_the_end(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("narrowing", "contents", "searching"):
+    for module in ("pages.narrowing", "contents", "serving.searching"):
         monkeypatch.setattr(f"feeds.{module}.MOST_COUNTED", 20)
     page = read(app, "/cari.html?limit=40")
     assert "<b>lebih dari 20 paket</b>" in page.html

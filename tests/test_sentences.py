@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 
 from aggregator.models import Award, Category, Contract, Kind, Milestone, Money, Sanction, Status, Tender
-from feeds.sentences import list_facts, short_name, tell_tender
-from feeds.wording import NBSP, Language, Wording
+from feeds.words.sentences import list_facts, short_name, tell_tender
+from feeds.words.wording import NBSP, Language, Wording
 from tests.feed_samples import TENDER, WIB, hostile_tenders
 
 ID, EN = Wording("id", WIB), Wording("en", WIB)

@@ -21,22 +21,13 @@ from aggregator.models import Category, Kind, Method, Money, Reading, Run, Sweep
 from aggregator.repository import LastRuns, Repository
 from feeds.definitions import OPEN, make_channel, shipped_feeds
 from feeds.entries import tender_entry
-from feeds.listing import list_open
-from feeds.narrowing import Names, count_choices, make_narrowing
-from feeds.pages import (
-    SITE,
-    Card,
-    RunWeek,
-    load_site,
-    render_catalogue,
-    render_error,
-    render_feed_page,
-    render_list,
-    render_status,
-    tell_portals,
-)
+from feeds.pages.listing import list_open
+from feeds.pages.lists import Card, render_catalogue, render_feed_page, render_list
+from feeds.pages.narrowing import Names, count_choices, make_narrowing
+from feeds.pages.portals import RunWeek, render_status, tell_portals
+from feeds.pages.site import SITE, load_site, render_error
 from feeds.publish import publish
-from feeds.wording import Wording
+from feeds.words.wording import Wording
 from tests.conftest import CONFIG
 from tests.feed_samples import PORTAL, PUBLISHER, READ, TENDER, WIB, hostile_tenders, make_config, make_record
 

@@ -11,8 +11,8 @@ from lxml import etree
 
 from aggregator.config import Config, load_config
 from aggregator.repository import Repository
+from feeds.pages.sitemap import MOST_PAGES, find_pages, render_robots, render_sitemap
 from feeds.publish import publish
-from feeds.sitemap import MOST_PAGES, find_pages, render_robots, render_sitemap
 from feeds.tree import Part
 from tests.test_publish import NOW, OPEN, SECOND, changes, files, read
 
@@ -92,7 +92,7 @@ def test_a_purchase_that_several_portals_tell_of_is_listed_once() -> None:
 
 def test_what_one_file_cannot_hold_stands_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_PAGES == 50_000
-    monkeypatch.setattr("feeds.sitemap.MOST_PAGES", 3)
+    monkeypatch.setattr("feeds.pages.sitemap.MOST_PAGES", 3)
     pages = {f"tenders/malangkota/tender/{number}.html": number * 1_000_000_000 for number in range(7)}
     parts = render_sitemap(BASE, pages)
     assert list(parts) == ["sitemap.xml", "sitemap-1.xml", "sitemap-2.xml", "sitemap-3.xml"]

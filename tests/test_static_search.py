@@ -24,14 +24,14 @@ from aggregator.models import Award, Category, Kind, Method, Money, Reading, Rec
 from aggregator.repository import Repository
 from feeds.contents import Contents
 from feeds.definitions import shipped_feeds
-from feeds.files import PAGE_RULES
-from feeds.narrowing import tell_fault
-from feeds.pages import SITE, load_sites
+from feeds.pages.narrowing import tell_fault
+from feeds.pages.search_index import MOST_ROWS, order_rows, render_index
+from feeds.pages.site import SITE, load_sites
 from feeds.publish import publish
 from feeds.query import parse_query
-from feeds.search_index import MOST_ROWS, order_rows, render_index
-from feeds.searching import render_search_page
-from feeds.wording import Wording
+from feeds.serving.files import PAGE_RULES
+from feeds.serving.searching import render_search_page
+from feeds.words.wording import Wording
 from tests.browser import NARROW, Watch, find_violations, host, open_browser
 from tests.conftest import CONFIG
 from tests.feed_samples import READ, TENDER, WIB, make_config, make_record

@@ -14,11 +14,11 @@ import pytest
 from aggregator.models import Reading
 from aggregator.reports import Sum, YearReport
 from aggregator.repository import Repository
-from feeds.figures import write_statistics
-from feeds.pages import load_site, load_sites
-from feeds.statistics import Spread, Statistics, measure, render_csv, render_statistics, tell_year, year_path
+from feeds.pages.figures import write_statistics
+from feeds.pages.site import load_site, load_sites
+from feeds.pages.statistics import Spread, Statistics, measure, render_csv, render_statistics, tell_year, year_path
 from feeds.tree import open_tree
-from feeds.wording import NBSP, Language, Wording
+from feeds.words.wording import NBSP, Language, Wording
 from tests.feed_samples import READ, make_config
 from tests.test_reports import contract, make
 

@@ -14,7 +14,8 @@ from aggregator.models import Run, Sweep, Verdict
 from aggregator.repository import LastRuns
 from feeds.definitions import shipped_feeds
 from feeds.entries import run_entry
-from feeds.pages import RunWeek, load_site, render_status, tell_portals
+from feeds.pages.portals import RunWeek, render_status, tell_portals
+from feeds.pages.site import load_site
 from tests.feed_samples import CONFIG, PORTAL, PUBLISHER, READ
 
 DAYS = [date(2026, 11, 18) + timedelta(days=number) for number in range(7)]

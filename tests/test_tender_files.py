@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
-import feeds.tender_files
+import feeds.pages.tender_files
 import feeds.tree
 from aggregator.config import Config, load_config
 from aggregator.database import open_database
@@ -21,10 +21,10 @@ from aggregator.models import Award, Kind, Money, Reading, Sanction, Status, Ten
 from aggregator.repository import Repository
 from aggregator.versions import Told
 from feeds.contents import Contents
-from feeds.pages import Site, load_sites
+from feeds.pages.site import Site, load_sites
+from feeds.pages.tender_files import TenderFiles
+from feeds.pages.tender_page import render_tender_page
 from feeds.publish import publish
-from feeds.tender_files import TenderFiles
-from feeds.tender_page import render_tender_page
 from feeds.tree import MANIFEST, Published, Tree, open_tree
 from tests.feed_samples import READ, TENDER
 from tests.test_publish import NOW, SECOND, changes, files, read, stamps
@@ -103,7 +103,7 @@ def test_only_what_moved_is_rendered(
         rendered.append(told.record.tender.key)
         return real(site, told, *rest)
 
-    monkeypatch.setattr(feeds.tender_files, "render_tender_page", watch)
+    monkeypatch.setattr(feeds.pages.tender_files, "render_tender_page", watch)
     before = stamps(root)
     write(config, repository, NOW + SECOND)
     assert rendered == []
@@ -221,9 +221,9 @@ def test_processes_render_the_same(
     read(repository, *SEVERAL)
     write(config, repository, NOW)
     alone = files(root)
-    monkeypatch.setattr(feeds.tender_files, "MANY", 2)
-    monkeypatch.setattr(feeds.tender_files, "_CHUNK", 3)
-    monkeypatch.setattr(feeds.tender_files, "_AHEAD", 1)
+    monkeypatch.setattr(feeds.pages.tender_files, "MANY", 2)
+    monkeypatch.setattr(feeds.pages.tender_files, "_CHUNK", 3)
+    monkeypatch.setattr(feeds.pages.tender_files, "_AHEAD", 1)
     write(config, repository, NOW, root.with_name("together"))
     assert files(root.with_name("together")) == alone
 

@@ -33,9 +33,9 @@ from aggregator.sanctions import Blacklist
 from aggregator.versions import Told
 from feeds.definitions import shipped_feeds
 from feeds.entries import Around
-from feeds.pages import Site, load_site
-from feeds.tender_page import MOST_PAGE, render_tender_page
-from feeds.wording import Language
+from feeds.pages.site import Site, load_site
+from feeds.pages.tender_page import MOST_PAGE, render_tender_page
+from feeds.words.wording import Language
 from tests.feed_samples import READ, TENDER, WIB, hostile_tenders, make_config, make_record, make_release
 from tests.test_site import Page
 

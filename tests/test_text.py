@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from feeds.text import clip, plain, scrub, web_address
+from feeds.words.text import clip, plain, scrub, web_address
 from tests.feed_samples import hostile_texts
 
 

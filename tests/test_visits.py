@@ -18,10 +18,10 @@ from aggregator.database import DatabaseError, open_database, visits
 from aggregator.repository import Repository
 from aggregator.visits import KEPT_DAYS, Counted, VisitDay, VisitKind, find_visits, save_visits
 from feeds.app import make_app
-from feeds.audience import DAYS, first_day, list_days, render_visits, tell_visits
 from feeds.definitions import shipped_feeds
-from feeds.pages import load_site
-from feeds.visits import MOST_COUNTERS, MOST_READERS, OTHER, CountVisits, Visits, parse_reader, parse_target
+from feeds.pages.audience import DAYS, first_day, list_days, render_visits, tell_visits
+from feeds.pages.site import load_site
+from feeds.serving.visits import MOST_COUNTERS, MOST_READERS, OTHER, CountVisits, Visits, parse_reader, parse_target
 from tests.feed_samples import make_config
 from tests.test_app import ask
 

@@ -13,8 +13,8 @@ import pytest
 from aggregator.config import Config
 from aggregator.models import Award, Event, Kind, Money, Record, Release, Status, Tender
 from aggregator.repository import Repository
+from feeds.pages.week import PATH, choose_news, find_span
 from feeds.publish import publish
-from feeds.week import PATH, choose_news, find_span
 from tests.feed_samples import TENDER, WIB, make_record, make_release
 from tests.test_publish import NOW, OPEN, SECOND, changes, files, read
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models import TENDER_FIELDS, Category, Kind, Method, Money, Status
-from feeds import wording as module
-from feeds.wording import NBSP, Language, Wording
+from feeds.words import wording as module
+from feeds.words.wording import NBSP, Language, Wording
 from tests.feed_samples import WIB
 
 ID, EN = Wording("id", WIB), Wording("en", WIB)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from aggregator.config import Config
 from feeds.addresses import ENGLISH
 from feeds.archives import is_archive
-from feeds.http import check_preconditions, prefers_gzip, render_http_date
+from feeds.serving.http import check_preconditions, prefers_gzip, render_http_date
 from feeds.websub import render_link
 
 CACHE_BYTES = 64_000_000  # 10,000 tender pages with their twins, or every feed of 200 bureaus

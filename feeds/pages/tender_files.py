@@ -23,8 +23,8 @@ from feeds.addresses import tender_path
 from feeds.calendar import render_calendar
 from feeds.definitions import Channel, Feed, Format, Group
 from feeds.entries import Around, make_id, tender_entry
-from feeds.pages import Site
-from feeds.tender_page import is_open, render_tender_page
+from feeds.pages.site import Site
+from feeds.pages.tender_page import is_open, render_tender_page
 from feeds.tree import File, Part, Tree
 
 MANY = 1500  # purchases: from here on processes of their own render faster than they start

@@ -10,7 +10,7 @@ from typing import Any
 
 from aggregator.config import Portal
 from aggregator.models import Kind
-from feeds.wording import Wording
+from feeds.words.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from aggregator.models import Event, Milestone, Release, Tender
-from feeds.headlines import Move, tell_apart
-from feeds.text import clip
-from feeds.wording import Wording
+from feeds.words.headlines import Move, tell_apart
+from feeds.words.text import clip
+from feeds.words.wording import Wording
 
 Past = Sequence[tuple[Release, Tender]]  # newest first, each tender as its release left it
 

@@ -15,7 +15,7 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-from feeds.text import plain
+from feeds.words.text import plain
 
 WIDTH = 360  # units; a page shows one as a pixel or a little more
 

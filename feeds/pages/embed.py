@@ -13,11 +13,11 @@ from aggregator.models import Kind, Money, Status
 from feeds.addresses import embed_path, tender_path
 from feeds.definitions import Channel, Feed
 from feeds.entries import Entry
-from feeds.listing import MOST_NAME
 from feeds.opml import make_title
-from feeds.pages import Site
-from feeds.text import clip, plain
-from feeds.wording import Wording
+from feeds.pages.listing import MOST_NAME
+from feeds.pages.site import Site
+from feeds.words.text import clip, plain
+from feeds.words.wording import Wording
 
 MOST_ROWS = 20  # on the page; its script shows as many of them as ``?items=`` asks for
 FIRST_ROWS = 8  # shown where nobody asks

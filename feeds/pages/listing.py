@@ -15,10 +15,10 @@ from aggregator.models import Event, Kind, Money, Record, Release, Status
 from feeds.addresses import tender_path
 from feeds.definitions import OPEN
 from feeds.entries import MOST_TITLE
-from feeds.headlines import tell_release
-from feeds.sentences import name_category
-from feeds.text import clip, plain
-from feeds.wording import Language, Wording
+from feeds.words.headlines import tell_release
+from feeds.words.sentences import name_category
+from feeds.words.text import clip, plain
+from feeds.words.wording import Language, Wording
 
 PAGE_ROWS = 30  # keeps a page of them below 40 kB, even with long names
 MOST_PAGES = 25  # who looks beyond 1,000 packages wants a slice

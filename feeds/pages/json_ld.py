@@ -13,8 +13,8 @@ from typing import Any
 from markupsafe import Markup
 
 from aggregator.models import Category, Kind, Money, Tender
-from feeds.pages import Site
-from feeds.text import clip, plain
+from feeds.pages.site import Site
+from feeds.words.text import clip, plain
 
 _MOST_TEXT = 200
 _MOST_ITEMS = 5

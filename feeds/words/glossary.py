@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from feeds.wording import Language
+from feeds.words.wording import Language
 
 _WORD = re.compile(r"\w+")
 

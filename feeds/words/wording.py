@@ -13,7 +13,7 @@ from babel import Locale
 from babel.units import format_unit
 
 from aggregator.models import Category, Kind, Method, Money, Status
-from feeds.text import plain
+from feeds.words.text import plain
 
 Language = Literal["id", "en"]
 

@@ -18,7 +18,7 @@ from aggregator.search import fold
 from feeds.addresses import tender_path
 from feeds.definitions import OPEN, Feed, Group
 from feeds.entries import MOST_TITLE
-from feeds.text import clip, plain
+from feeds.words.text import clip, plain
 
 PATH = "cari.json"
 MOST_ROWS = 3000

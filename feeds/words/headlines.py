@@ -22,9 +22,9 @@ from aggregator.models import (
     Status,
     Tender,
 )
-from feeds.sentences import join_parts, tell_award, tell_sanction
-from feeds.text import clip, plain
-from feeds.wording import NBSP, Wording
+from feeds.words.sentences import join_parts, tell_award, tell_sanction
+from feeds.words.text import clip, plain
+from feeds.words.wording import NBSP, Wording
 
 MOST_STAGE = 80
 MOST_TEXT = 400

@@ -13,19 +13,21 @@ from aggregator.config import Config
 from aggregator.filters import MAX_ROWS, Filter, Sort
 from aggregator.models import Record, Status
 from aggregator.repository import LastRuns, Repository
-from feeds.answers import Answers, Rendered
 from feeds.contents import Contents, find_moving
 from feeds.definitions import FEED_LIMIT, OPEN, Channel, Feed, Format, Group, find_first_day, make_channel
 from feeds.entries import Around, Entry, fit_entries, make_id
-from feeds.files import HeldFile
 from feeds.formats import RENDERERS
-from feeds.listing import NOTED, PAGE_ROWS, Row, make_row, tell_last_changes
-from feeds.narrowing import MOST_COUNTED, Choice, list_spans, tell_search
 from feeds.opml import make_title
-from feeds.pages import MOST_LINES, Site, find_note, list_formats, tell_portals
+from feeds.pages.listing import NOTED, PAGE_ROWS, Row, make_row, tell_last_changes
+from feeds.pages.lists import MOST_LINES, find_note, list_formats
+from feeds.pages.narrowing import MOST_COUNTED, Choice, list_spans, tell_search
+from feeds.pages.portals import tell_portals
+from feeds.pages.site import Site
 from feeds.query import MAX_PAGE, parse_query, render_query
-from feeds.text import clip, plain
-from feeds.wording import Wording
+from feeds.serving.answers import Answers, Rendered
+from feeds.serving.files import HeldFile
+from feeds.words.text import clip, plain
+from feeds.words.wording import Wording
 
 FEED_PATH = "feeds/search"  # and .rss, .atom, .json, .ics
 PAGE_PATH = "cari.html"

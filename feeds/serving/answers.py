@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from starlette.exceptions import HTTPException
 
 from aggregator.database import DatabaseError
-from feeds.files import HeldFile, HeldFiles, Stamp, hold_file
+from feeds.serving.files import HeldFile, HeldFiles, Stamp, hold_file
 
 REUSE = 1.0  # seconds that the state of the database is taken to last
 PATIENCE = 10.0  # seconds that a reader waits for an answer

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from aggregator.reports import find_year, find_years
 from aggregator.repository import Repository
-from feeds.pages import Site
-from feeds.statistics import csv_path, render_csv, render_statistics, year_path
+from feeds.pages.site import Site
+from feeds.pages.statistics import csv_path, render_csv, render_statistics, year_path
 from feeds.tree import File, Tree
 
 YEARS = 5  # with a page of their own, this one included

@@ -15,8 +15,8 @@ from aggregator.models import Category, Kind, Method, Money, Status
 from aggregator.search import fold
 from feeds.definitions import OPEN
 from feeds.query import list_pairs, render_query
-from feeds.text import clip, plain
-from feeds.wording import Wording
+from feeds.words.text import clip, plain
+from feeds.words.wording import Wording
 
 SHOWN = 5  # choices of a facet at first sight
 MOST_CHOICES = 12  # of a facet: a page of links stays light; who looks for another work unit types its name

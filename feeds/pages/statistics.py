@@ -16,11 +16,12 @@ from markupsafe import Markup
 
 from aggregator.models import Category, Method, Money
 from aggregator.reports import Sum, YearReport
-from feeds.charts import Bar, render_columns, render_rows
 from feeds.definitions import shipped_feeds
-from feeds.pages import DISCOVERED, Site
-from feeds.text import plain
-from feeds.wording import NBSP, Wording
+from feeds.pages.charts import Bar, render_columns, render_rows
+from feeds.pages.lists import DISCOVERED
+from feeds.pages.site import Site
+from feeds.words.text import plain
+from feeds.words.wording import NBSP, Wording
 
 # Ranges of the difference between contract and HPS, in thousandths of the HPS: from, up to and without.
 _RANGES = ((0, 20), (20, 50), (50, 100), (100, 150), (150, 200))

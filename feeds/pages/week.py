@@ -14,12 +14,12 @@ from aggregator.models import Event, Record, Release
 from feeds.addresses import tender_path
 from feeds.definitions import OPEN, PURCHASES, Feed
 from feeds.entries import MOST_TITLE
-from feeds.headlines import tell_release
-from feeds.listing import MOST_NAME, Identity, make_row
-from feeds.pages import Site
+from feeds.pages.listing import MOST_NAME, Identity, make_row
+from feeds.pages.site import Site
 from feeds.query import render_query
-from feeds.text import clip, plain
-from feeds.wording import Language, Wording
+from feeds.words.headlines import tell_release
+from feeds.words.text import clip, plain
+from feeds.words.wording import Language, Wording
 
 PATH = "pekan-ini.html"
 DAYS = 7

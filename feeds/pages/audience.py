@@ -9,13 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.visits import VisitDay, VisitReport
-from feeds.charts import Bar, render_columns
 from feeds.definitions import Feed
-from feeds.pages import DISCOVERED, Site
-from feeds.statistics import Chart, Figure
-from feeds.text import plain
-from feeds.visits import OTHER
-from feeds.wording import Wording
+from feeds.pages.charts import Bar, render_columns
+from feeds.pages.lists import DISCOVERED
+from feeds.pages.site import Site
+from feeds.pages.statistics import Chart, Figure
+from feeds.serving.visits import OTHER
+from feeds.words.text import plain
+from feeds.words.wording import Wording
 
 PATH = "kunjungan.html"
 DAYS = 30

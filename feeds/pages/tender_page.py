@@ -15,17 +15,17 @@ from aggregator.filters import Filter
 from aggregator.models import Award, Contract, Event, Kind, Milestone, Money, Record, Status, Tender
 from aggregator.versions import Told
 from feeds.addresses import tender_path
-from feeds.attribution import find_attribution
 from feeds.definitions import OPEN, PURCHASES, Feed
 from feeds.entries import MOST_TITLE, Around, find_sanctions, find_url
-from feeds.glossary import explain
-from feeds.history import Change, Past, find_former_rows, tell_history
-from feeds.json_ld import describe_page
-from feeds.pages import Site
+from feeds.pages.history import Change, Past, find_former_rows, tell_history
+from feeds.pages.json_ld import describe_page
+from feeds.pages.site import Site
 from feeds.query import render_query
-from feeds.sentences import RECORDS, list_facts, tell_award, tell_tender
-from feeds.text import clip, plain, web_address
-from feeds.wording import Language, Wording
+from feeds.words.attribution import find_attribution
+from feeds.words.glossary import explain
+from feeds.words.sentences import RECORDS, list_facts, tell_award, tell_tender
+from feeds.words.text import clip, plain, web_address
+from feeds.words.wording import Language, Wording
 
 MOST_PAGE = 40_000  # bytes of HTML
 _MOST_ABOUT = 300

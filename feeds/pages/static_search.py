@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from aggregator.models import Category, Kind, Method, Status
 from feeds.definitions import OPEN, Group
-from feeds.listing import PAGE_ROWS, find_chip
-from feeds.narrowing import MOST_CHOICES, SHOWN, SPANS, THRESHOLDS
-from feeds.pages import Card, Site
+from feeds.pages.listing import PAGE_ROWS, find_chip
+from feeds.pages.lists import Card
+from feeds.pages.narrowing import MOST_CHOICES, SHOWN, SPANS, THRESHOLDS
+from feeds.pages.site import Site
 from feeds.query import list_pairs
-from feeds.wording import Wording
+from feeds.words.wording import Wording
 
 PATH = "cari.html"
 

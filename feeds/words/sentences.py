@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from aggregator.models import Award, Kind, Milestone, Sanction, Status, Tender
-from feeds.text import clip, plain
-from feeds.wording import Wording
+from feeds.words.text import clip, plain
+from feeds.words.wording import Wording
 
 MOST_NAME = 90  # characters of a unit or place in a sentence, so that the deadline stays within 30 words
 MOST_WORDS = 12

@@ -1,0 +1,1 @@
+"""What the server answers: published files from memory, searches, and counts of visits."""
