@@ -15,13 +15,15 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from aggregator.database import dossiers, releases, tender_text, tenders
 from aggregator.filters import Filter, Moment, Sort
-from aggregator.models import Event
+from aggregator.models import Event, Kind
 from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
 from aggregator.search import Query, fold, parse_query, render_match, render_tsquery
 
 Condition = sa.ColumnElement[bool]
 
 MOST_COLLECTED = 20_000  # texts that PostgreSQL collects for the words of a query: some 10 ms
+
+_OTHER = tenders.alias()  # made once: that takes longer than many a query
 
 
 class Matches(FunctionElement[Any]):  # not of bool: SQLite has none, and FTS5 refuses what then becomes MATCH … = 1
@@ -178,19 +180,20 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
 
 
 def _portal(wanted: Filter) -> Condition:
-    # Few tenders are ruled out by portals: only one portal's own order, or a key, may lead by their index.
-    leads = wanted.key or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
+    # Few tenders are ruled out by portals: only one portal's own order, or what they have little of, may lead by their
+    # index.
+    few = wanted.key or wanted.kind == (Kind.NOTICE,)
+    leads = few or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
     portal = tenders.c.portal if leads else tenders.c.portal.concat("")
     return portal.in_([fold(name) for name in wanted.portal])
 
 
 def _told_elsewhere(portals: Collection[str]) -> Condition:
     """Whether one of ``portals`` announces the same purchase; a plan alone is another announcement."""
-    other = tenders.alias()
     found = (
         sa.select(dossiers.c.leader_id)
-        .join(other, other.c.id == dossiers.c.member_id)
-        .where(dossiers.c.leader_id == tenders.c.id, other.c.kind == tenders.c.kind, other.c.portal.in_(portals))
+        .join(_OTHER, _OTHER.c.id == dossiers.c.member_id)
+        .where(dossiers.c.leader_id == tenders.c.id, _OTHER.c.kind == tenders.c.kind, _OTHER.c.portal.in_(portals))
     )
     return sa.and_(tenders.c.merged, found.exists())
 

@@ -187,7 +187,9 @@ class Contents:
 
     @cached_property
     def around(self) -> Around:
-        notices = self.find_tenders(Filter(kind=(Kind.NOTICE,)))
+        # By their portals, whose index finds them: notices are no purchase, so no other portal tells of them.
+        wanted = Filter(portal=tuple(self._portals), kind=(Kind.NOTICE,))
+        notices = self._repository.find(wanted, self._now, self._zone, apart=True, only=self._portals)
         return Around(self._portals, Blacklist(record for record in notices if record.tender.sanctions))
 
     def find_entries(self, wanted: Filter) -> list[Entry]:
