@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 60.0  # seconds between two log lines about one portal's run
 BAD = {Verdict.FAILED, Verdict.BLOCKED}
+DEMO_CONTACT = "https://example.org/kontak"  # reserved for examples (RFC 2606): nobody is written to
 DEMO_DAYS = timedelta(days=3)  # the demo reads its portal as it was so long ago, then today, so that there is news
 DEMO_TABLES = {
     "crawl": Crawl(delay=0.0, archive=Path("archive")),
@@ -395,7 +396,7 @@ def demo(
     now = datetime.now(UTC)
     town = Town(now - DEMO_DAYS)
     with serve_stand_ins(town.stand_ins) as server:
-        text = render_starter("BLP Kota Malang", url, f"{server.url}/malangkota", "", date(2026, 1, 1))
+        text = render_starter("BLP Kota Malang", url, f"{server.url}/malangkota", DEMO_CONTACT, date(2026, 1, 1))
         text += town.render_tables(server.url)
         config = parse_config(text, folder / "warta.toml").model_copy(update=DEMO_TABLES)
         repository = _open(config)

@@ -128,7 +128,7 @@ class Publish(_Table):
     """``english`` publishes the pages a second time, in English, below ``en/``; feeds have the publisher's language."""
 
     directory: Path = Path("var/public")
-    hub: WebAddress | None = None
+    hub: Annotated[WebAddress | None, BeforeValidator(lambda text: text or None)] = None  # "" is as if absent
     english: bool = False
 
 

@@ -77,7 +77,7 @@ class Moment:
 FILTER_HELP = {
     "q": 'Words: jalan drainase, "jalan danau", jalan OR jembatan, jalan -trotoar.',
     "portal": "Portal id; repeat for several.",
-    "kind": "tender, non_tender, recorded, self_managed or emergency; repeat for several.",
+    "kind": "tender, non_tender, recorded, self_managed, emergency, plan, notice or news; repeat for several.",
     "key": "The package's own number (Kode paket); repeat for several.",
     "category": "goods, works, services or consulting; repeat for several.",
     "method": "open, selective, limited or direct; repeat for several.",
@@ -100,7 +100,11 @@ FILTER_HELP = {
 
 E = TypeVar("E", bound=StrEnum)
 
-_OFFSET = re.compile(r"([+-]\d{1,4})d")
+_OFFSET = re.compile(r"([+-]\d{1,4})d", re.ASCII)
+# The forms of ISO 8601 that people write; fromisoformat takes week dates and times without colons too.
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?)?", re.ASCII
+)
 _TEXTS = ("portal", "key", "buyer", "procuring_entity", "location")
 _CODES: Mapping[str, type[StrEnum]] = {"kind": Kind, "category": Category, "method": Method, "status": Status}
 _AMOUNTS = ("min_value", "max_value")
@@ -212,10 +216,10 @@ def _code(key: str, codes: type[E], value: Any) -> E:
 
 
 def _whole(key: str, value: Any, least: int, most: int) -> int:
-    try:
-        number = int(str(value))
-    except ValueError:
-        raise FilterError(key, Fault.NO_WHOLE_NUMBER, value, [str(least)]) from None
+    text = str(value)
+    if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+        raise FilterError(key, Fault.NO_WHOLE_NUMBER, value, [str(least)])
+    number = int(text)
     if isinstance(value, bool) or not least <= number <= most:
         raise FilterError(key, Fault.OUT_OF_RANGE, value, [str(least), str(most)])
     return number
@@ -224,7 +228,7 @@ def _whole(key: str, value: Any, least: int, most: int) -> int:
 def _amount(key: str, value: Any) -> Decimal:
     text = str(value)
     try:
-        if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}(\.\d{1,2})?", text):
+        if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}(\.\d{1,2})?", text, re.ASCII):
             raise InvalidOperation
         return Decimal(text)
     except InvalidOperation:
@@ -235,6 +239,8 @@ def _moment(key: str, value: Any) -> Moment:
     text = value.isoformat() if isinstance(value, date | datetime) else str(value)
     moment = Moment(text)
     try:
+        if not (_OFFSET.fullmatch(text) or _TIME.fullmatch(text)):
+            raise ValueError
         moment.resolve(datetime(2000, 1, 1, tzinfo=UTC), ZoneInfo("UTC"), end=False)
     except (ValueError, OverflowError):
         raise FilterError(key, Fault.NO_MOMENT, value, ["2026-12-03", "2026-12-03T14:00", "+7d"]) from None

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +29,8 @@ from feeds.serving.files import PAGE_RULES, PublishedFiles, check_method, send_f
 from feeds.serving.searching import FEED_PATH, PAGE_PATH, Searching
 from feeds.serving.visits import CountVisits, Visits
 from feeds.words.wording import Wording
+
+_ERROR_RULES = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
 
 def make_app(
@@ -93,7 +95,7 @@ def _read_query(scope: Scope) -> str:
 
 
 class _ErrorPages:
-    """Errors in the look of the site, for any address under it."""
+    """Errors in the look of the site, for any address under it; those of feeds in a line."""
 
     def __init__(self, sites: Sequence[Site], root: Path) -> None:
         self._sites = sites
@@ -111,11 +113,27 @@ class _ErrorPages:
             status, told = 400, tell_fault(error, Wording(publisher.language, ZoneInfo(publisher.timezone)))
         if status == 404 and not (self._root / "index.html").exists():
             status, headers = 503, {"Retry-After": "60"}  # nothing published yet
-        # relative addresses, so that the page works behind a proxy that serves the tree under a folder
-        depth = min(path.removeprefix(site.prefix).count("/"), 16)
-        page = render_error(site, status, root="../" * depth, told=told)
-        rules = {**PAGE_RULES, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-        response = Response(page, status, {**rules, **headers}, media_type="text/html")
+        response = _tell_program(site, status, told) if _is_feed(path) else self._show(site, status, told, path)
+        response.headers.update(headers)
         if request.method == "HEAD":
             response.body = b""
         return response
+
+    def _show(self, site: Site, status: int, told: str, path: str) -> Response:
+        # relative addresses, so that the page works behind a proxy that serves the tree under a folder
+        depth = min(path.removeprefix(site.prefix).count("/"), 16)
+        page = render_error(site, status, root="../" * depth, told=told)
+        return Response(page, status, {**PAGE_RULES, **_ERROR_RULES}, media_type="text/html")
+
+
+def _tell_program(site: Site, status: int, told: str) -> Response:
+    """One line, which scripts of other sites may read, too: otherwise they hear of a missing right only."""
+    wording = Wording(site.config.publisher.language, ZoneInfo(site.config.publisher.timezone))
+    line = told or wording.say(f"feed_{status}" if status in {404, 405} else "feed_trouble")
+    return PlainTextResponse(f"{line}\n", status, {**_ERROR_RULES, "Access-Control-Allow-Origin": "*"})
+
+
+def _is_feed(path: str) -> bool:
+    """Whether a program asks for ``path``: the pages about feeds stand beside them."""
+    name = path.removeprefix("feeds/")
+    return name not in {path, ""} and not name.endswith((".html", "/"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from icalendar import Calendar, Event, Timezone
+from icalendar import Calendar, Event, Timezone, vText
 
 from feeds.definitions import Channel, Format
 from feeds.entries import Entry
+
+_OLD_NAMES = {"name": "x-wr-calname", "description": "x-wr-caldesc"}  # what most calendars read
 
 
 def render_calendar(channel: Channel, entries: Sequence[Entry]) -> bytes:
@@ -16,10 +18,10 @@ def render_calendar(channel: Channel, entries: Sequence[Entry]) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", f"-//Warta Pengadaan//{channel.feed.id}//{channel.language.upper()}")
     calendar.add("version", "2.0")
-    calendar.add("name", channel.feed.title)
-    calendar.add("x-wr-calname", channel.feed.title)
-    calendar.add("description", channel.feed.description)
-    calendar.add("x-wr-caldesc", channel.feed.description)
+    # icalendar knows these as of no type and would write their commas unescaped; they are TEXT (RFC 7986 §5.1).
+    for name, text in (("name", channel.feed.title), ("description", channel.feed.description)):
+        calendar.add(name, vText(text))
+        calendar.add(_OLD_NAMES[name], vText(text))
     calendar.add("last-modified", _utc(channel.updated))
     calendar.add("refresh-interval", channel.ttl, parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", _duration(channel.ttl))

@@ -16,12 +16,10 @@ from aggregator.models import Event, Kind, Record, Release
 from aggregator.repository import Repository
 from aggregator.sanctions import Blacklist
 from aggregator.search import fold
-from feeds.definitions import FEED_LIMIT, OPEN, Feed
+from feeds.definitions import FEED_LIMIT, NOW, OPEN, Feed
 from feeds.entries import Around, Entry, release_entry, run_entry, tender_entry
 from feeds.pages.narrowing import MOST_COUNTED, Names, Narrowing, count_choices, make_narrowing
 from feeds.words.wording import Wording
-
-PASSED = Moment("+0d")
 
 # Which time of a tender each bound of a filter looks at.
 _TIMES: Mapping[str, Literal["closes", "changed", "published"]] = {
@@ -146,11 +144,11 @@ class Contents:
     def count(self, feed: Feed) -> int | None:
         """How many packages that can still be bid for it is about; None for a feed about something else.
 
-        What its portal calls active counts no more once the deadline has passed.
+        What its portal calls active counts no more once the deadline has passed, and not before it has one.
         """
-        if feed.kind != "tenders" or feed.filter.status != OPEN.status:
+        if (wanted := feed.biddable_filter) is None:
             return None
-        return max(self.count_tenders(feed.filter) - self.count_tenders(replace(feed.filter, deadline_to=PASSED)), 0)
+        return max(self.count_tenders(wanted) - self.count_tenders(replace(wanted, deadline_to=NOW)), 0)
 
     def find_kinds(self) -> frozenset[Kind]:
         """The kinds that some tender of a configured portal has."""

@@ -22,7 +22,10 @@ from feeds.words.wording import Language, Wording
 
 FEED_LIMIT = 100  # entries, where the filter names no other number
 
-OPEN = Filter(status=(Status.ACTIVE,), kind=(Kind.TENDER, Kind.NON_TENDER))  # what can be bid for
+# What portals call open, whatever the clock; and what of it has a deadline that is not past.
+OPEN = Filter(status=(Status.ACTIVE,), kind=(Kind.TENDER, Kind.NON_TENDER))
+NOW = Moment("+0d")
+BIDDABLE = replace(OPEN, deadline_from=NOW)
 PURCHASES = (Kind.TENDER, Kind.NON_TENDER, Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY)
 
 _OFF = (Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN)
@@ -98,10 +101,18 @@ class Feed:
 
     @property
     def list_path(self) -> str:
-        """The page that shows all it is about, from the top of an edition: the search for its filter, or its own."""
+        """The page that shows what it is about, from the top of an edition: the search for what of it has not closed
+        yet, as ``Contents.count`` counts it, or the feed's own page."""
         if self.kind != "tenders":
             return f"feeds/{self.id}.html"
-        return f"cari.html?{render_query(replace(self.filter, limit=None))}"
+        return f"cari.html?{render_query(replace(self.biddable_filter or self.filter, limit=None))}"
+
+    @property
+    def biddable_filter(self) -> Filter | None:
+        """What of it can still be bid for; None for a feed about something else than open packages."""
+        if self.kind != "tenders" or self.filter.status != OPEN.status:
+            return None
+        return replace(self.filter, deadline_from=self.filter.deadline_from or NOW)
 
     @property
     def is_dated(self) -> bool:
@@ -115,10 +126,8 @@ class Feed:
 
         They are shown as cancelled instead of vanishing from the subscriber's calendar, until the day is past.
         """
-        if self.kind != "tenders" or self.filter.status != OPEN.status:
-            return self.filter
-        first = self.filter.deadline_from or Moment("+0d")
-        return replace(self.filter, status=(*OPEN.status, *_OFF), deadline_from=first)
+        biddable = self.biddable_filter
+        return replace(biddable, status=(*OPEN.status, *_OFF)) if biddable else self.filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +185,7 @@ def shipped_feeds(config: Config, entities: Iterable[str], kinds: Collection[Kin
     read has. ConfigError when an id of the configuration is taken already.
     """
     publisher = config.publisher
-    told = {*kinds, *_find_kinds(config.portal)}
+    told = {*kinds, *(kind for portal in config.portal if portal.enabled for kind in find_kinds(portal))}
     general = [feed for feed in _general(publisher) if feed.id not in _OF_KIND or _OF_KIND[feed.id] in told]
     shipped = [*general, *_slices(publisher), *_entities(publisher, entities)]
     taken = {feed.id for feed in shipped}
@@ -186,11 +195,10 @@ def shipped_feeds(config: Config, entities: Iterable[str], kinds: Collection[Kin
     return shipped + [_own(table) for table in config.feed]
 
 
-def _find_kinds(portals: Iterable[Portal]) -> Iterator[Kind]:
-    """What portals that are read may tell of: their own ``kinds``, else what their family is made for."""
-    for portal in portals:
-        if portal.enabled:
-            yield from portal.kinds or _FAMILY_KINDS.get(portal.family, ())
+def find_kinds(portal: Portal) -> tuple[Kind, ...]:
+    """What a portal may tell of: its own ``kinds``, else what its family is made for; none for one that is made for
+    many."""
+    return portal.kinds or _FAMILY_KINDS.get(portal.family, ())
 
 
 def _general(publisher: Publisher) -> Iterator[Feed]:
@@ -211,7 +219,7 @@ def _general(publisher: Publisher) -> Iterator[Feed]:
     purchases = Filter(kind=PURCHASES)
     yield make("semua", OPEN, "tenders")
     yield make("perubahan", purchases, "changes")
-    yield make("tenggat", replace(OPEN, deadline_from=Moment("+0d"), deadline_to=Moment("+7d")), "tenders")
+    yield make("tenggat", replace(BIDDABLE, deadline_to=Moment("+7d")), "tenders")
     yield make("pemenang", purchases, "changes", Event.AWARD, Event.CONTRACT)
     yield make("batal-ulang", purchases, "changes", Event.CANCELLED, Event.UNSUCCESSFUL, Event.RETENDER)
     yield make("rup", Filter(kind=(Kind.PLAN,)), "tenders")
@@ -226,7 +234,8 @@ def _slices(publisher: Publisher) -> Iterator[Feed]:
     for method, feed_id in _METHOD_IDS.items():
         # «Langsung di Kota Malang» alone would read as live from Malang.
         name = wording.say("method_name", name=wording.name(method))
-        yield _slice(publisher, feed_id, name, Group.METHOD, replace(OPEN, method=(method,)))
+        feed = _slice(publisher, feed_id, name, Group.METHOD, replace(OPEN, method=(method,)))
+        yield replace(feed, description=wording.say("method_about", name=wording.name(method)))
 
 
 def _entities(publisher: Publisher, entities: Iterable[str]) -> Iterator[Feed]:

@@ -16,7 +16,7 @@ from aggregator.models import Kind, Record, Release, Run, Sanction, Source, Stat
 from aggregator.sanctions import Blacklist
 from feeds.words.attribution import find_attribution
 from feeds.words.headlines import tell_release
-from feeds.words.sentences import MOST_FACT, list_facts, name_category, tell_tender, tell_terms
+from feeds.words.sentences import MOST_FACT, list_facts, name_category, tell_row, tell_tender, tell_terms
 from feeds.words.text import clip, plain, scrub, web_address
 from feeds.words.wording import Wording
 
@@ -116,6 +116,7 @@ def tender_entry(record: Record, portal: Portal, publisher: Publisher, around: A
         sequence=math.ceil((record.changed - record.first_seen).total_seconds()),
         cancelled=tender.status in _OFF,
         structured={
+            "about": tell_row(tender, wording),
             **_structure(tender),
             **({"sources": [_structure_source(source) for source in record.sources]} if record.sources else {}),
             **({"sanctioned": sanctions} if sanctions else {}),
@@ -155,6 +156,7 @@ def release_entry(
         topics=_topics(tender, wording),
         starts=release.time,
         structured={
+            "about": clip(" ".join(news.lines), MOST_LINE) or tell_row(tender, wording),
             **_structure(tender),
             "events": list(release.events),
             "tags": list(release.tags),
@@ -191,7 +193,7 @@ def run_entry(run: Run, portal: Portal, publisher: Publisher, last_success: date
         author_url=publisher.contact or publisher.url,
         topics=(Topic(run.verdict, wording.say(turn)),),
         starts=run.finished,
-        structured={"portal": portal.id, "verdict": run.verdict, "reasons": reasons},
+        structured={"about": " ".join(told), "portal": portal.id, "verdict": run.verdict, "reasons": reasons},
     )
 
 
@@ -202,17 +204,19 @@ def fit_entries(entries: Sequence[Entry], most: int = MOST_FEED) -> list[Entry]:
 
 
 _WEIGHT_OF_HEAD = 20_000
-_WEIGHT_OF_FRAME = 1_500  # elements, dates, id and addresses of one entry
+_WEIGHT_OF_FRAME = 900  # elements or keys, dates and fixed attributes of one entry
 
 
 def _weigh(entry: Entry) -> int:
-    """No less than the entry's bytes in its longest form: markup escaped again for XML, or JSON with all fields."""
-    texts = (entry.title, entry.summary, entry.url, entry.author, entry.author_url, *map(str, entry.topics))
-    lengths = ((len(text.encode()), len(escape(escape(text)).encode())) for text in texts)
-    # JSON and iCalendar double quotes and backslashes; folding adds three bytes to a line of 75.
-    plain_text = sum(max(raw * 9 // 4, escaped) for raw, escaped in lengths)
-    markup = max(len(escape(entry.content).encode()), _count_json(entry.content) + _count_json(entry.structured))
-    return _WEIGHT_OF_FRAME + plain_text + markup
+    """No less than the entry's bytes in its longest form."""
+    names = [entry.id, entry.url, entry.author, entry.author_url, *(part for topic in entry.topics for part in topic)]
+    names_size = sum(len(escape(name).encode()) for name in names)
+    # RSS: summaries are HTML and escaped again, content once more than it is.
+    rss = sum(len(escape(text).encode()) for text in (entry.title, escape(entry.summary), entry.content))
+    as_json = sum(map(_count_json, (entry.title, entry.summary, entry.content, entry.structured)))
+    # iCalendar doubles commas and the like; folding adds three bytes to a line of 75.
+    calendar = sum(len(text.encode()) for text in (entry.title, entry.summary, entry.url)) * 9 // 4
+    return _WEIGHT_OF_FRAME + names_size + max(rss, as_json, calendar)
 
 
 def _count_json(value: Any) -> int:

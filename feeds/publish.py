@@ -20,7 +20,7 @@ from aggregator.visits import find_visits
 from feeds.addresses import embed_path
 from feeds.archives import write_archives
 from feeds.contents import Contents
-from feeds.definitions import OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
+from feeds.definitions import BIDDABLE, OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
 from feeds.entries import Entry, fit_entries
 from feeds.formats import RENDERERS
 from feeds.opml import render_opml
@@ -101,6 +101,7 @@ class _Edition:
         self._now = now
         self._tree = tree
         self._contents = Contents(site.config, repository, now)
+        self._sample = sample
         self._makers = _digest(_digest_code(), site.config, site.prefix, sample)
         self._archives: Mapping[str, str] = {}  # the newest one of each feed, by the feed's id
 
@@ -113,12 +114,12 @@ class _Edition:
         feeds = shipped_feeds(self._config, entities, self._contents.find_kinds())
         # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
         state = self._contents.find_state(feeds)
-        if self._is_first:
-            self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
-        inputs = _digest(self._makers, [_stable(feed) for feed in feeds], state, self._archives)
         states = tell_portals(self._config, self._repository.find_last_runs())
-        unmoved = self._find_kept("inputs", inputs) is not None
-        with self._find_tenders(feeds).rendering(self._tree) as write_tenders:
+        with self._find_tenders(feeds, repr(state)).rendering(self._tree) as write_tenders:
+            if self._is_first:
+                self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
+            inputs = _digest(self._makers, [_stable(feed) for feed in feeds], state, self._archives)
+            unmoved = self._find_kept("inputs", inputs) is not None
             shelves = [self._write_feed(feed, feeds, unmoved=unmoved) for feed in feeds]
             write_tenders()
         self._write_list(shelves, states, inputs)
@@ -161,12 +162,13 @@ class _Edition:
             files[f"feeds/{feed.id}.{form}"] = File(render(told, held), told.updated)
         return files, channel.updated
 
-    def _find_tenders(self, feeds: Sequence[Feed]) -> TenderFiles:
+    def _find_tenders(self, feeds: Sequence[Feed], state: str) -> TenderFiles:
         site, contents = self._site, self._contents
         return TenderFiles(
             site=site,
             repository=self._repository,
             now=self._now,
+            state=state,
             makers=self._makers,
             discover=[feed for feed in feeds if feed.id in DISCOVERED],
             find_around=lambda: contents.around,
@@ -174,7 +176,7 @@ class _Edition:
 
     def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
         cards = [shelf.card for shelf in shelves]
-        soon = [self._contents.count_tenders(wanted) for wanted in list_spans(OPEN)]  # they change with time alone
+        soon = [self._contents.count_tenders(wanted) for wanted in list_spans(BIDDABLE)]  # they change with time alone
         fingerprint = _digest(inputs, states, [(_stable(card.feed), card.count) for card in cards], soon)
         if self._find_kept("list", fingerprint):
             return
@@ -182,7 +184,7 @@ class _Edition:
         listed = list_open(self._contents.find_open(), self._now, ZoneInfo(self._config.publisher.timezone))
         releases = self._contents.find_releases(OPEN, NOTED, MOST_NOTES)
         notes = tell_last_changes(releases, portals, self._config.publisher.language)
-        narrowing = self._contents.find_narrowing(OPEN, Sort.DEADLINE)
+        narrowing = self._contents.find_narrowing(BIDDABLE, Sort.DEADLINE)
         files = {}
         for number in range(1, len(listed.pages) + 1):
             page = render_list(self._site, listed, number, states, cards, notes, narrowing)
@@ -191,12 +193,11 @@ class _Edition:
 
     def _write_week(self, feeds: Sequence[Feed], inputs: str) -> None:
         span = find_span(self._now, ZoneInfo(self._config.publisher.timezone))
-        fingerprint = _digest(inputs, span.today)
+        fingerprint = _digest(inputs, span.today, self._contents.count_tenders(span.closing))  # fewer as time goes on
         if self._find_kept("week", fingerprint):
             return
         contents = self._contents
         week = Week(
-            now=self._now,
             span=span,
             closing=list(contents.find_tenders(span.closing)),
             new=list(contents.find_tenders(span.new.with_limit(MOST_SHOWN))),
@@ -230,7 +231,7 @@ class _Edition:
             VISITS_PATH: render_visits(self._site, visits, [shelf.channel.feed for shelf in shelves], self._now),
         }
         if self._is_first:
-            pages["status.json"] = render_status_json(states, told, tell_visits(visits, today))
+            pages["status.json"] = render_status_json(states, told, tell_visits(visits, today), sample=self._sample)
         self._save_pages("status", pages)
 
     def _find_week(self, today: date) -> RunWeek:

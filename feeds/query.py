@@ -8,13 +8,15 @@ from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote
 
 from aggregator.filters import MAX_LIMIT, MAX_TEXT, Fault, Filter, FilterError, Moment
 from aggregator.search import fold
 
 MAX_QUERY = 4000  # characters; what servers and readers in between let pass is twice that
+Entries = Literal["tenders", "changes"]  # of a search's feed: what it finds, or how that changes
+
 MAX_PAGE = 100  # of a list; who looks beyond 3,000 packages wants a narrower search, or the export
 
 _KEYS = frozenset(field.name for field in fields(Filter))
@@ -34,12 +36,35 @@ def parse_query(raw: str) -> tuple[Filter, int]:
     """
     if len(raw) > MAX_QUERY:
         raise FilterError("query", Fault.LENGTH, raw, [str(MAX_QUERY)])
-    given = parse_qs(raw, errors="replace")
+    given = _read_pairs(raw)
     values: dict[str, Any] = {key: value for key, value in given.items() if key in _KEYS}
     for key in _MOMENTS:
         if key in values:
             values[key] = [_LOST_PLUS.sub("+", value) for value in values[key]]
     return make_canonical(Filter.parse(values, most=MAX_LIMIT)), _parse_page(given.get("page", ["1"]))
+
+
+def parse_entries(raw: str) -> Entries:
+    """What the entries of the feed shall be that a query string asks for, beside its filter; FilterError."""
+    match _read_pairs(raw).get("entries", []):
+        case [] | ["tenders"]:
+            return "tenders"
+        case ["changes"]:
+            return "changes"
+        case [value]:
+            raise FilterError("entries", Fault.UNKNOWN_CODE, value, ["tenders", "changes"])
+        case values:
+            raise FilterError("entries", Fault.SEVERAL, values)
+
+
+def _read_pairs(raw: str) -> dict[str, list[str]]:
+    """The values of each key; those without anything to read are as if absent, as an empty field of a form is."""
+    given = {key: list(filter(_has_text, values)) for key, values in parse_qs(raw, errors="replace").items()}
+    return {key: values for key, values in given.items() if values}
+
+
+def _has_text(value: str) -> bool:
+    return any(letter.isprintable() and not letter.isspace() for letter in value)
 
 
 def _parse_page(values: list[str]) -> int:
@@ -84,11 +109,12 @@ def _settle(moment: Moment | None) -> Moment | None:
     return Moment(value.isoformat() if has_time else value.date().isoformat())
 
 
-def render_query(wanted: Filter, page: int = 1) -> str:
+def render_query(wanted: Filter, page: int = 1, entries: Entries = "tenders") -> str:
     """The query string of ``wanted`` (without ``?``; empty for a filter that asks for everything): ASCII, keys in the
-    order of Filter's fields, defaults left out."""
+    order of Filter's fields, then the page of a list or the entries of a feed, defaults left out."""
     pairs = [f"{key}={quote(value, safe='')}" for key, value in list_pairs(wanted)]
-    return "&".join([*pairs, *([f"page={page}"] if page > 1 else [])])
+    pairs += [f"page={page}"] if page > 1 else []
+    return "&".join([*pairs, *([f"entries={entries}"] if entries != "tenders" else [])])
 
 
 def list_pairs(wanted: Filter, *left_out: str) -> list[tuple[str, str]]:

@@ -140,12 +140,20 @@ class Tree:
         part = self._before.get(name)
         if part is None or fingerprint not in {None, part.fingerprint}:
             return None
-        for path, stamp in part.files.items():
-            if _stamp(f"{self.root}/{path}") != stamp:
-                return None
-        self._after[name] = part
-        self.published.unchanged += len(part.files)
-        return part
+        return part if self._keep({name: part}) else None
+
+    def keep_all(self, prefix: str) -> bool:
+        """Keeps every part whose name begins with ``prefix``, if the files of all of them lie there untouched."""
+        return self._keep({name: part for name, part in self._before.items() if name.startswith(prefix)})
+
+    def _keep(self, parts: Mapping[str, Part]) -> bool:
+        for part in parts.values():
+            for path, stamp in part.files.items():
+                if _stamp(f"{self.root}/{path}") != stamp:
+                    return False
+        self._after |= parts
+        self.published.unchanged += sum(len(part.files) for part in parts.values())
+        return True
 
     def find_parts(self) -> Mapping[str, Part]:
         """Every part kept or saved so far, by its name."""

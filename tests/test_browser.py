@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import feedparser  # type: ignore[import-untyped]
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from aggregator.filters import Filter
 from aggregator.models import Status
@@ -59,6 +59,9 @@ SEARCHES = [
     "deadline_from=%2B0d&deadline_to=%2B7d&sort=deadline",
     "q=jalan&page=2",
 ]
+
+
+ICON = '<link rel="icon" href="data:,">'
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,7 @@ def test_a_vendor_follows_exactly_their_slice_in_three_clicks(town: Town, reader
     page.get_by_role("searchbox").press("Enter")
     page.locator('[data-facet="value"] a', has_text="500\xa0juta").first.click()
     page.locator('[data-facet="procuring_entity"] a', has_text=ROADS).click()
-    follow = page.locator(".sub").get_by_role("link", name="RSS")
+    follow = page.locator(".formats").get_by_role("link", name="RSS")
     expect(follow).to_be_visible()  # nothing to unfold before
     address = follow.get_attribute("href") or ""
     feed = feedparser.parse(
@@ -309,7 +312,7 @@ def test_a_plain_host_has_the_same_way_to_a_search(town: Town, reader: Reader) -
 def blog(town: Town, reader: Reader, tmp_path: Path) -> Iterator[str]:
     """A page on another host with two lists by script tag, one of them far below, and one in a frame."""
     (tmp_path / "index.html").write_text(
-        f"""<!doctype html><html lang="id"><title>Blog</title><link rel="icon" href="data:,"><h1>Blog</h1>
+        f"""<!doctype html><html lang="id"><title>Blog</title>{ICON}<h1>Blog</h1>
         <p><a href="{town.site}feeds/semua.html">Paket terbuka</a></p>
         <script src="{town.site}embed.js" data-feed="semua" data-items="5" data-theme="auto" async></script>
         <iframe title="Paket" src="{town.site}embed/semua.html?items=3" style="width:100%;height:50px"></iframe>
@@ -356,6 +359,50 @@ def test_a_frame_is_as_high_as_its_list(blog: str, reader: Reader) -> None:
     page.wait_for_function("parseInt(document.querySelector('iframe').style.height) > 100")
     content = frame.locator("html").evaluate("root => root.scrollHeight - innerHeight")
     assert content <= 0
+
+
+def test_embeds_leave_out_what_is_closed_by_now(blog: str, town: Town, reader: Reader) -> None:
+    later = datetime.now(UTC) + timedelta(days=11)  # of 44 packages half a dozen are open
+    page = reader.open("about:blank")
+    page.clock.set_fixed_time(later)
+    page.goto(blog)
+    rows = page.locator("warta-list").first.locator("li")
+    expect(rows).to_have_count(5)
+    assert all(datetime.fromisoformat(time) > later for time in read_times(rows))
+    page.goto(town.site + "embed/jenis-konsultansi.html?items=20")
+    shown = page.locator("li:visible")
+    assert 0 < shown.count() < page.locator("li").count()
+    assert all(datetime.fromisoformat(time) > later for time in read_times(shown))
+    expect(page.locator("[data-count]")).to_have_text("Semua paket")
+    page.clock.set_fixed_time(later + timedelta(days=30))
+    page.reload()
+    assert shown.count() == page.locator("li").count(), "nothing else is left"
+    expect(shown.first.locator(".tag")).to_have_text("Ditutup")
+
+
+def test_a_row_without_a_day_is_as_wide_as_its_list(blog: str, town: Town, reader: Reader) -> None:
+    page = reader.open(f"{town.site}embed/semua.html", viewport=WIDE)
+    row = page.locator("li").first
+    row.locator(".d").evaluate("each => each.remove()")
+    width = row.evaluate("each => [each.clientWidth, each.querySelector('.m').offsetLeft, each.querySelector('a').offsetLeft]")
+    assert width[1] == width[2] < width[0] / 4
+
+
+def read_times(rows: Locator) -> list[str]:
+    return [row.locator("time").get_attribute("datetime") or "" for row in rows.all()]
+
+
+def test_english_words_around_an_indonesian_list(town: Town, reader: Reader, tmp_path: Path) -> None:
+    tag = f'<script src="{town.site}embed.js" data-feed="semua" data-lang="en"></script>'
+    (tmp_path / "index.html").write_text(f'<!doctype html><html lang="en"><title>Blog</title>{ICON}<p>{tag}</html>')
+    with host(tmp_path) as address:
+        reader.watch.origins.add(address.rstrip("/"))
+        row = reader.open(address).locator("warta-list li").first
+        expect(row.locator(".m")).to_contain_text("miliar")
+        expect(row.locator(".tag")).to_contain_text("days")
+        assert row.locator("xpath=..").get_attribute("lang") == "id"
+        assert row.locator(".d").get_attribute("lang") == "en"
+        reader.leave()
 
 
 def test_a_list_whose_server_is_down_leaves_a_way_there(blog: str, town: Town, reader: Reader) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from aggregator.models import Status
 from feeds.calendar import render_calendar
 from feeds.definitions import make_channel, shipped_feeds
-from feeds.entries import Entry, tender_entry
+from feeds.entries import Entry, Topic, tender_entry
 from tests.feed_samples import CONFIG, PORTAL, PUBLISHER, READ, TENDER, hostile_entries, make_entries, make_record
 
 
@@ -44,6 +44,22 @@ def test_the_calendar() -> None:
         "LAST-MODIFIED:20261124T024000Z",
     ):
         assert line in lines
+
+
+def test_every_text_is_escaped() -> None:
+    told = 'Pemenang, nilai; selisih\\HPS\n"baru"'
+    escaped = 'Pemenang\\, nilai\\; selisih\\\\HPS\\n"baru"'  # RFC 5545 §3.3.11
+    entry = replace(make_entries()[0], title=told, summary=told, topics=(Topic("x", "Barang, jasa"),))
+    channel = make_channel(replace(shipped_feeds(CONFIG, [])[0], title=told, description=told), CONFIG, [entry])
+    calendar = render_calendar(channel, [entry])
+    lines = unfold(calendar)
+    for name in ("NAME", "X-WR-CALNAME", "DESCRIPTION", "X-WR-CALDESC", "SUMMARY"):
+        assert f"{name}:{escaped}" in lines
+    assert f"DESCRIPTION:{escaped}\\n{entry.url}" in lines
+    assert "CATEGORIES:Barang\\, jasa" in lines
+    read = icalendar.Calendar.from_ical(calendar)
+    assert read["DESCRIPTION"] == told
+    assert read.walk("VEVENT")[0]["SUMMARY"] == told
 
 
 def test_a_deadline() -> None:

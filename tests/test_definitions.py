@@ -72,23 +72,26 @@ def test_plans_and_news_have_a_feed_where_there_may_be_any(
 def test_titles_and_descriptions() -> None:
     feeds = by_id("id", "Kota Malang", "DINAS KESEHATAN", "RSUD Kota Malang")
     said = {feed.id: (feed.title, feed.description.replace("\u00a0", " ")) for feed in feeds.values()}
-    assert said["semua"] == ("Semua paket terbuka", "Setiap paket yang masih terbuka.")
+    assert said["semua"] == ("Semua paket terbuka", "Setiap paket yang masih terbuka atau dalam proses.")
     assert said["perubahan"] == (
         "Perubahan paket",
         "Kabar tiap kali batas akhir, nilai, tahap, atau status berubah.",
     )
     assert said["tenggat"] == ("Segera ditutup", "Ditutup dalam 7 hari.")
     assert said["pemenang"] == ("Pemenang dan kontrak", "Pemenang, nilai kontrak, selisih dari HPS.")
-    assert said["batal-ulang"] == ("Dibatalkan dan diulang", "Beserta alasan di portal.")
+    assert said["batal-ulang"] == (
+        "Dibatalkan dan diulang",
+        "Paket yang dibatalkan atau diulang, beserta alasannya.",
+    )
     assert said["status"] == ("Gangguan portal", "Portal yang gagal dibaca, lalu pulih.")
     assert said["jenis-konstruksi"] == (
         "Pekerjaan Konstruksi di Kota Malang",
-        "Paket Pekerjaan Konstruksi yang masih terbuka.",
+        "Paket Pekerjaan Konstruksi yang masih terbuka atau dalam proses.",
     )
     assert said["metode-langsung"][0] == "Metode Langsung di Kota Malang"
     assert said["satker-dinas-kesehatan"] == (
         "DINAS KESEHATAN di Kota Malang",
-        "Paket DINAS KESEHATAN yang masih terbuka.",
+        "Paket DINAS KESEHATAN yang masih terbuka atau dalam proses.",
     )
     assert said["satker-rsud-kota-malang"][0] == "RSUD Kota Malang"
     assert feeds["satker-dinas-kesehatan"].short == "DINAS KESEHATAN"
@@ -98,7 +101,7 @@ def test_titles_in_english_and_without_a_place() -> None:
     english = by_id("en")
     assert english["semua"].title == "All open packages"
     assert english["jenis-konstruksi"].title == "Works in Kota Malang"
-    assert english["jenis-konstruksi"].description == "Open Works packages."
+    assert english["jenis-konstruksi"].description == "Works packages, open or under way."
     assert by_id(place="")["jenis-konstruksi"].title == "Pekerjaan Konstruksi"
 
 
@@ -113,6 +116,14 @@ def test_what_the_feeds_hold() -> None:
     assert feeds["rup"].filter.kind == (Kind.PLAN,)
     assert feeds["berita"].filter.kind == (Kind.NEWS,)
     assert feeds["status"].kind == "status"
+
+
+def test_what_can_still_be_bid_for_is_counted_and_listed() -> None:
+    feeds = by_id()
+    assert feeds["semua"].list_path == "cari.html?kind=non_tender&kind=tender&status=active&deadline_from=%2B0d"
+    assert feeds["tenggat"].list_path.endswith("&deadline_from=%2B0d&deadline_to=%2B7d")
+    assert feeds["rup"].list_path == "cari.html?kind=plan"
+    assert feeds["perubahan"].list_path == "feeds/perubahan.html"
 
 
 def test_calendars_keep_what_was_called_off_until_its_day() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from aggregator.models import Event, Status, Tender
+from aggregator.models import Award, Event, Kind, Milestone, Money, Status, Tender
 from feeds.app import make_app
 from feeds.definitions import Channel, Feed, make_channel, shipped_feeds
 from feeds.entries import Entry, release_entry, tender_entry
@@ -27,6 +28,7 @@ from tests.feed_samples import (
     PUBLISHER,
     READ,
     TENDER,
+    WIB,
     hostile_tenders,
     make_config,
     make_record,
@@ -97,7 +99,7 @@ def test_a_row_tells_what_who_how_much_and_until_when() -> None:
     assert {"href": "../tenders/malangkota/tender/10099412000.html", "target": "_top"} in page.find("a")
     assert "Rehabilitasi Saluran Drainase Jalan Soekarno-Hatta" in page.text
     assert "HPS Rp5,9\u00a0miliar · DPUPRPKP" in page.text
-    assert page.find("time") == [{"datetime": "2026-12-03T14:00:00+07:00", "data-closes": None}]
+    assert page.find("time") == [{"datetime": "2026-12-03T14:00:00+07:00", "data-until": None, "data-closes": None}]
     assert "3 Des 2026, 14.00\u00a0WIB" in page.text
 
 
@@ -125,13 +127,51 @@ def test_what_closes_soonest_stands_first_and_what_is_closed_last() -> None:
 def test_changes_keep_their_order_and_show_no_deadline() -> None:
     release = release_entry(make_release(Event.NEW), make_record(), PORTAL, PUBLISHER)
     page = make_page([release], "perubahan", None)
-    assert page.find("time") == [{"datetime": "2026-11-24T09:40:00+07:00"}]
+    assert page.find("time") == [{"datetime": "2026-11-24T09:40:00+07:00"}], "nothing of it closes"
     assert [attrs["href"] for attrs in page.find("a")][-2:] == ["../feeds/perubahan.html"] * 2
 
 
 def test_a_tender_that_is_over_has_no_countdown() -> None:
-    page = make_page(make_entries(replace(TENDER, status=Status.COMPLETE)))
-    assert all("data-closes" not in attrs for attrs in page.find("time"))
+    (time,) = make_page(make_entries(replace(TENDER, status=Status.COMPLETE))).find("time")
+    assert "data-closes" not in time
+    assert "data-until" in time
+
+
+def test_news_of_a_winner_tells_who_for_how_much_and_how_far_below() -> None:
+    price = Money(Decimal("5321070000.00"))
+    tender = replace(TENDER, awards=(Award(supplier="CV Karya <b>Jaya</b>", amount=price),))
+    release = release_entry(make_release(Event.AWARD), make_record(tender), PORTAL, PUBLISHER)
+    (row,) = make_page([release], "pemenang", None).text.split("Kapan portal")[0].strip().splitlines()[-1:]
+    assert "Pemenang ditetapkan: Rehabilitasi Saluran" in row
+    assert "CV Karya ‹b›Jaya‹/b›, Rp5.321.070.000,00: Rp591.230.000,00 (10,0%) di bawah HPS." in row
+
+
+PLAN = replace(TENDER, kind=Kind.PLAN, deadline=None, registration_deadline=None, value=None, status=Status.PLANNED)
+STARTS = Milestone(title="Pemilihan Penyedia", starts=datetime(2026, 11, 1, tzinfo=WIB), ends=None)
+
+
+@pytest.mark.parametrize(
+    ("tender", "feed", "told"),
+    [
+        (replace(PLAN, milestones=(STARTS,)), "rup", "Pagu Rp6\u00a0miliar · DPUPRPKP · pemilihan mulai November 2026"),
+        (replace(PLAN, kind=Kind.NEWS, budget=None, published=READ), "berita", "DPUPRPKP · 24 Nov 2026"),
+        (
+            replace(PLAN, kind=Kind.RECORDED, published=READ),
+            "semua",
+            "Nilai Rp6\u00a0miliar · DPUPRPKP · dicatat 24 Nov 2026",
+        ),
+        (replace(TENDER, deadline=None), "semua", "HPS Rp5,9\u00a0miliar · DPUPRPKP · jadwal belum diumumkan"),
+    ],
+    ids=["plan", "news", "recorded", "no-dates"],
+)
+def test_what_has_no_deadline_tells_what_there_is_instead(tender: Tender, feed: str, told: str) -> None:
+    config = CONFIG.model_copy(update={"portal": [PORTAL]})
+    kinds = {Kind.PLAN, Kind.NEWS}
+    shown = next(each for each in shipped_feeds(config, [], kinds) if each.id == feed)
+    entries = make_entries(tender)
+    page = Page(render_embed(load_site(CONFIG, sample=False), make_channel(shown, CONFIG, entries), entries, None))
+    assert told in page.text
+    assert page.find("time") == []
 
 
 def test_many_rows_are_there_and_few_are_shown() -> None:
@@ -147,9 +187,14 @@ def test_the_page_is_for_frames_and_not_for_search_engines() -> None:
     assert {"rel": "canonical", "href": f"{PUBLISHER.url}feeds/semua.html"} in page.find("link")
     assert all(attrs["target"] == "_top" for attrs in page.find("a"))
     assert not page.find("h1")
-    assert "Semua 3 paket" in page.text
+    assert "Semua paket" in page.text, "all three of them stand there"
+    assert {"data-count": "3"} in page.find("span")
     all_of_it = next(attrs["href"] for attrs in page.find("a") if "cari.html" in (attrs["href"] or ""))
-    assert all_of_it == "../cari.html?kind=non_tender&kind=tender&status=active"
+    assert all_of_it == f"../{find_feed('semua').list_path}"
+
+
+def test_how_many_there_are_is_told_where_not_all_are_shown() -> None:
+    assert "Semua 1.035 paket" in make_page(make_entries(TENDER), count=1035).text
 
 
 def test_an_empty_feed_says_so() -> None:
@@ -209,14 +254,16 @@ def test_the_page_of_a_feed_leads_to_its_embeds() -> None:
     script = Page(codes["kode-skrip"].encode())
     assert script.find("script")[0]["src"] == f"{PUBLISHER.url}embed.js"
     assert script.find("a")[0]["href"] == f"{PUBLISHER.url}feeds/jenis-konstruksi.html"
+    assert codes["kode-plugin"] == '[warta feed="jenis-konstruksi" items="8"]'
     assert Page(codes["kode-bingkai"].encode()).find("iframe")[0]["title"] == unescape(channel.feed.title)
 
 
 def test_status_json_tells_where_all_of_a_feed_stands() -> None:
     channels = [(channel_of("jenis-konstruksi", []), 3), (channel_of("perubahan", []), None)]
-    told = json.loads(render_status_json([], channels, {}))
+    told = json.loads(render_status_json([], channels, {}, sample=True))
+    assert told["sample"] is True
     assert [feed["list"] for feed in told["feeds"]] == [
-        f"{PUBLISHER.url}cari.html?kind=non_tender&kind=tender&category=works&status=active",
+        PUBLISHER.url + find_feed("jenis-konstruksi").list_path,
         f"{PUBLISHER.url}feeds/perubahan.html",
     ]
 

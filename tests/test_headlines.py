@@ -84,6 +84,18 @@ def test_prices() -> None:
     assert tell(Event.VALUE, value=(rupiah(10), rupiah(10, "USD")))[0] == "HPS berubah"
 
 
+def test_the_last_stage_is_not_said_twice() -> None:
+    assert tell(Event.STAGE, stage=("Masa Sanggah", "Tender Sudah Selesai"), status=("active", "complete")) == (
+        "Selesai",
+        "Tahap: Masa Sanggah → Tender Sudah Selesai.",
+    )
+
+
+def test_the_status_of_what_is_recorded_is_never_open() -> None:
+    recorded = replace(TENDER, kind=Kind.RECORDED, deadline=None)
+    assert tell(Event.STAGE, tender=recorded, status=("complete", "active"))[0] == "Status kini Sedang berjalan"
+
+
 def test_stage_and_status() -> None:
     assert tell(Event.STAGE, stage=("Upload Dokumen Penawaran", "Evaluasi")) == (
         "Masuk tahap Evaluasi",

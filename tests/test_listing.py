@@ -52,18 +52,20 @@ def test_days_come_first_then_undated_then_past() -> None:
             ("past", None, 2, "p2 p1"),
         ]
     ]
-    assert (listed.count, listed.under_way, listed.total) == (5, 2, 7)
+    assert (listed.count, listed.undated, listed.under_way, listed.total) == (4, 1, 2, 7)
     assert listed.closes == READ + timedelta(minutes=1)
-    assert listed.worth == Money(5 * Decimal("5912300000.00"))
+    assert listed.worth == Money(4 * Decimal("5912300000.00"))
 
 
 def test_only_rupiah_is_added_up() -> None:
-    records = [close("a", None, value=None), close("b", None, value=Money(Decimal(5), "USD")), close("c", None)]
-    assert list_open(records, READ, WIB).worth == Money(Decimal("5912300000.00"))
+    day = READ + timedelta(days=1)
+    records = [close("a", day, value=None), close("b", day, value=Money(Decimal(5), "USD")), close("c", day)]
+    assert list_open([*records, close("d", None)], READ, WIB).worth == Money(Decimal("5912300000.00"))
 
 
 def test_nothing_open_is_one_empty_page() -> None:
-    assert list_open([], READ, WIB) == OpenList(count=0, under_way=0, worth=Money(Decimal()), closes=None, pages=[[]])
+    nothing = OpenList(count=0, undated=0, under_way=0, worth=Money(Decimal()), closes=None, pages=[[]])
+    assert list_open([], READ, WIB) == nothing
 
 
 def test_a_long_section_goes_on_on_the_next_page() -> None:
@@ -81,7 +83,7 @@ def test_a_full_page_is_followed_by_no_empty_one() -> None:
 def test_pages_have_an_end() -> None:
     listed = list_open([close(str(n), None) for n in range(PAGE_ROWS * (MOST_PAGES + 1))], READ, WIB)
     assert len(listed.pages) == MOST_PAGES
-    assert listed.count == PAGE_ROWS * (MOST_PAGES + 1)
+    assert listed.undated == PAGE_ROWS * (MOST_PAGES + 1)
 
 
 def test_a_row() -> None:

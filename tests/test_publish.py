@@ -201,12 +201,12 @@ def test_plans_and_news_are_published_once_there_are_any(config: Config, reposit
 def test_what_is_past_its_deadline_counts_as_open_no_more(config: Config, repository: Repository, root: Path) -> None:
     read(repository, *OPEN)
     publish(config, repository, NOW)
-    assert "<b>4 paket</b> · jumlah HPS" in files(root)["index.html"].decode()
+    assert "<b>3 paket</b> · 1 belum berjadwal · jumlah HPS" in files(root)["index.html"].decode()
     publish(config, repository, NOW + timedelta(hours=3))
-    assert "<b>3 paket</b> · 1 lagi dalam proses · jumlah HPS" in files(root)["index.html"].decode()
-    assert "3 paket sekarang" in files(root)["feeds/semua.html"].decode()
+    assert "<b>2 paket</b> · 1 belum berjadwal · 1 lagi dalam proses · jumlah HPS" in files(root)["index.html"].decode()
+    assert "2 paket belum ditutup sekarang" in files(root)["feeds/semua.html"].decode()
     packages = {feed["id"]: feed["packages"] for feed in json.loads(files(root)["status.json"])["feeds"]}
-    assert (packages["semua"], packages["perubahan"]) == (3, None)
+    assert (packages["semua"], packages["perubahan"]) == (2, None)
 
 
 def test_news_of_changes(config: Config, repository: Repository, root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -106,6 +107,41 @@ def test_one_tender_can_be_followed(app: ASGIApp) -> None:
     assert list_keys(ask(app, f"/feeds/search.json?{query}")) == [f"{tender.kind}/{tender.key}"]
 
 
+def test_the_changes_of_what_a_search_finds(bench: Bench) -> None:
+    tender = replace(TENDER, key="9", title="Perbaikan Jalan", deadline=READ + timedelta(days=5))
+    bench.save(tender)
+    bench.clock.move(minutes=10)
+    bench.save(replace(tender, deadline=READ + timedelta(days=9)))
+    query = "portal=malangkota&kind=tender&key=9"
+    for sort in ("", "&sort=value"):
+        parsed = feedparser.parse(ask(bench, f"/?{query}{sort}&entries=changes").body)
+        assert [entry.title.partition(":")[0] for entry in parsed.entries] == [
+            "Batas akhir diperpanjang 4\u00a0hari",
+            "Paket baru",
+        ]
+        assert [re.sub(r"\d+$", "", entry.id) for entry in parsed.entries] == [
+            "tag:blp.example.go.id,2026-01-01:malangkota/tender/9/changes/"
+        ] * 2
+        assert parsed.feed.title.startswith("Perubahan: kode 9, LPSE Kota Malang, Tender, semua status – ")
+        assert parsed.feed.link == f"{BASE}cari.html?portal=malangkota&kind=tender&key=9"
+        assert parsed.feed.links[-1].href.endswith(f"feeds/search.rss?{query}&entries=changes")
+    assert len(feedparser.parse(ask(bench, f"/?{query}&entries=tenders").body).entries) == 1
+    assert len(feedparser.parse(ask(bench, f"/?{query}&entries=changes&limit=1").body).entries) == 1
+
+
+def test_changes_have_their_own_validators_and_days(app: ASGIApp) -> None:
+    query = "q=jalan&kind=tender"
+    atom = ET.fromstring(ask(app, f"/feeds/search.atom?entries=changes&{query}").body)
+    assert atom.findtext(f"{ATOM}id") == f"tag:blp.example.go.id,2026-01-01:feeds/search?{query}&entries=changes"
+    assert atom.findall(f"{ATOM}entry")
+    calendar: Any = Calendar.from_ical(ask(app, f"/feeds/search.ics?{query}&entries=changes").body)
+    assert {event.decoded("dtstart") for event in calendar.walk("VEVENT")} == {READ}
+    path = f"/feeds/search.rss?{query}&entries=changes"
+    first = ask(app, path)
+    assert ask(app, path, if_none_match=first.headers["etag"]).status == 304
+    assert first.headers["etag"] != ask(app, f"/feeds/search.rss?{query}").headers["etag"]
+
+
 def test_nothing_found_is_a_feed_too(app: ASGIApp) -> None:
     for form in ("rss", "atom", "json", "ics"):
         answer = ask(app, f"/feeds/search.{form}?q=nihil")
@@ -141,13 +177,38 @@ def test_hostile_words_stay_words(app: ASGIApp) -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(app: ASGIApp, query: str, told: str) -> None:
-    for path in ("/feeds/search.rss", "/cari.html"):
+    for path, kind in (("/feeds/search.rss", "plain"), ("/cari.html", "html")):
         answer = ask(app, f"{path}?{query}")
         assert answer.status == 400
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-type"] == f"text/{kind}; charset=utf-8"
         assert told in answer.body.decode()
         assert len(answer.body) < 9000
         assert ask(app, f"{path}?{query}", "HEAD").body == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/feeds/search.rss?entries=berita", 400, "entries tidak dapat dibaca: “berita” tidak dikenal."),
+        ("/feeds/search.ics?entries=changes&entries=tenders", 400, "entries tidak dapat dibaca: hanya boleh satu"),
+        ("/feeds/tidak-ada.json", 503, "Layanan terganggu"),  # nothing is published
+    ],
+)
+def test_programs_hear_what_is_wrong_in_a_line(app: ASGIApp, path: str, status: int, told: str) -> None:
+    answer = ask(app, path)
+    assert answer.status == status
+    assert answer.body.decode().startswith(told)
+    assert answer.body.count(b"\n") == 1
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (ask(app, path, "HEAD").status, ask(app, path, "HEAD").body) == (status, b"")
+
+
+def test_a_feed_is_only_read(app: ASGIApp) -> None:
+    refused = ask(app, "/feeds/search.rss", "POST")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert refused.body.decode() == "Umpan hanya untuk dibaca.\n"
 
 
 def test_the_english_edition_says_it_in_english(app: ASGIApp) -> None:

@@ -16,11 +16,12 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from aggregator.config import Config
-from aggregator.filters import Filter, Sort
+from aggregator.filters import Filter, Moment, Sort
+from aggregator.models import Kind, Status
 from aggregator.repository import Repository
 from feeds.addresses import tender_path
 from feeds.contents import Contents
-from feeds.definitions import OPEN
+from feeds.definitions import BIDDABLE, OPEN
 from feeds.pages.listing import PAGE_ROWS
 from feeds.pages.narrowing import tell_search
 from feeds.publish import publish
@@ -64,10 +65,11 @@ def list_rows(page: Page) -> list[str]:
 
 
 def find_link(page: Page, label: str) -> str:
-    """The address of the link that says ``label``."""
+    """The address of the link that says ``label``, beside the one to changes."""
+    html = re.sub(r'<p class="also">.*?</p>', "", page.html, flags=re.S)
     (href,) = {
         unescape(href)
-        for href, text in re.findall(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', page.html, re.S)
+        for href, text in re.findall(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', html, re.S)
         if re.sub(r"<[^>]+>", "", re.sub(r'<span class="(?:unseen|digits)">.*?</span>', "", text)).strip(" ×\n")
         == label
     }
@@ -120,7 +122,7 @@ def test_three_clicks_from_the_front_page_to_a_feed(app: ASGIApp, published: Pat
     assert (
         wanted
         == parse_query(
-            "kind=tender&kind=non_tender&status=active&procuring_entity=DPUPRPKP&min_value=5e8".replace(
+            "kind=tender&kind=non_tender&status=active&procuring_entity=DPUPRPKP&deadline_from=%2B0d&min_value=5e8".replace(
                 "5e8", "500000000"
             )
         )[0]
@@ -134,9 +136,9 @@ def test_three_clicks_from_the_front_page_to_a_feed(app: ASGIApp, published: Pat
 def test_the_search_form_of_the_front_page_asks_for_what_is_open(app: ASGIApp, published: Path) -> None:
     for edition in ("", "en/"):
         front = Page((published / edition / "index.html").read_text())
-        fields = [a for tag, a in front.elements if tag == "input" and "name" in a][:4]
+        fields = [a for tag, a in front.elements if tag == "input" and "name" in a][:5]
         query = "&".join(f"{field['name']}={field['value'] or 'jalan'}" for field in fields)
-        assert parse_query(query)[0] == parse_query(render_query(replace(OPEN, q="jalan")))[0]
+        assert parse_query(query)[0] == parse_query(render_query(replace(BIDDABLE, q="jalan")))[0]
         assert list_rows(read(app, f"/{edition}cari.html?{query}"))
 
 
@@ -147,18 +149,76 @@ def test_chosen_ways_can_be_taken_back(app: ASGIApp) -> None:
     assert re.findall(r'class="pill".*?</span>(.*?) <span', page.html) == pills
     without = parse_qs(urlsplit(re.findall(r'class="pill" href="([^"]*)"', page.html)[1]).query.replace("&amp;", "&"))
     assert without.keys() == parse_qs(query).keys() - {"category"}
-    assert find_link(page, "Hapus semua") == f"cari.html?{render_query(replace(OPEN, q='jalan'))}"
+    assert find_link(page, "Hapus semua") == f"cari.html?{render_query(replace(BIDDABLE, q='jalan'))}"
     assert page.html.count('aria-current="true"') == 4
     assert page.html.count("(aktif, pilih untuk menghapus)") == 4
 
 
-def test_orders_are_links_and_what_has_closed_does_not_close_soon(app: ASGIApp) -> None:
+def test_orders_are_links(app: ASGIApp) -> None:
     page = read(app, f"/cari.html?{render_query(OPEN)}")
     soon = parse_query(urlsplit(find_link(page, "Segera ditutup")).query)[0]
     assert soon.sort is Sort.DEADLINE
     page = read(app, f"/cari.html?{render_query(soon)}")
-    assert find_link(page, "belum ditutup") == f"cari.html?{render_query(replace(OPEN, sort=Sort.DEADLINE))}"
     assert find_link(page, "Terbaru") == f"cari.html?{render_query(OPEN)}"
+
+
+def list_statuses(page: Page) -> dict[str, tuple[str, int]]:
+    """The choices of the status facet, each with the query that it leads to and its count."""
+    facet = page.html[page.html.index('data-facet="status"') :]
+    links = re.findall(
+        r'href="cari.html\?([^"]*)"[^>]*><span>(.*?)<.*?class="digits">(\d+)', facet[: facet.index("</ul>")], re.S
+    )
+    return {label.strip(): (unescape(query), int(number)) for query, label, number in links}
+
+
+def test_open_and_under_way_are_told_apart(app: ASGIApp, published: Path) -> None:
+    front = Page((published / "index.html").read_text())
+    (_, opened), (query, closed) = (list_statuses(front)[name] for name in ("Terbuka", "Dalam proses"))
+    assert f"<b>{opened} paket</b>" in front.html
+    assert f"{closed} lagi dalam proses" in front.html
+    cards = Page((published / "feeds/index.html").read_text())
+    assert f'Semua paket terbuka</a><span class="digits">{opened} terbuka</span>' in cards.html
+    assert len(list_rows(read(app, f"/cari.html?{render_query(BIDDABLE)}"))) == opened > 0
+    page = read(app, f"/cari.html?{query}")
+    assert len(list_rows(page)) == closed > 0
+    assert 'data-facet="deadline"' not in page.html
+    assert list_statuses(page)["Terbuka"] == (render_query(BIDDABLE), opened)
+    assert list_statuses(page)["Dalam proses"] == ("", closed)  # chosen: it leads to what has any status
+
+
+def test_days_to_come_stay_among_what_is_open(app: ASGIApp) -> None:
+    page = read(app, f"/cari.html?{render_query(replace(BIDDABLE, deadline_to=Moment('+7d')))}")
+    assert find_link(page, "7\u00a0hari ke depan") == f"cari.html?{render_query(BIDDABLE)}"
+    assert find_link(page, "ditutup dalam 7\u00a0hari") == f"cari.html?{render_query(BIDDABLE)}"
+    assert list_statuses(page)["Selesai"][0] == render_query(replace(OPEN, status=(Status.COMPLETE,)))
+
+
+def test_other_kinds_keep_their_own_statuses(app: ASGIApp) -> None:
+    page = read(app, "/cari.html?kind=recorded")
+    statuses = list_statuses(page)
+    assert "Sedang berjalan" in statuses
+    assert not {"Terbuka", "Dalam proses"} & statuses.keys()
+    assert all(parse_query(query)[0].kind == (Kind.RECORDED,) for query, _ in statuses.values())
+    query, number = statuses["Sedang berjalan"]
+    going_on = read(app, f"/cari.html?{query}")
+    assert "Pencatatan, Sedang berjalan" in going_on.html
+    assert len(list_rows(going_on)) == number > 0
+
+
+def test_changes_can_be_followed(app: ASGIApp) -> None:
+    page = read(app, "/cari.html?q=jalan&entries=changes")
+    assert "Ikuti perubahannya" in page.html
+    assert page.find("a", "href").count("feeds/search.rss?q=jalan&entries=changes") == 1
+    assert find_link(page, "Segera ditutup") == "cari.html?q=jalan&sort=deadline"
+    one = read(app, "/cari.html?portal=malangkota&kind=tender&key=1000")
+    assert "Ikuti perubahan paket ini" in one.html
+    asked = "portal=malangkota&kind=tender&key=1000"
+    assert find_link(one, "RSS") == f"feeds/search.rss?{asked}&entries=changes"
+    assert find_link(one, "Kalender") == f"feeds/search.ics?{asked}"
+    assert "<span>1 paket" in one.html
+    english = read(app, f"/en/cari.html?{asked}")
+    assert "<b>1 package</b>" in english.html
+    assert '<details class="facets" open>' in one.html
 
 
 def test_pages_of_a_list(app: ASGIApp) -> None:
@@ -220,21 +280,26 @@ def test_hostile_words_stay_words(app: ASGIApp, text: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("", "Semua paket terbuka"),
-        ("min_value=1250000000&max_value=2500000000", "Rp1.250.000.000,00–Rp2,5\u00a0miliar"),
-        ("max_value=300000000&category=goods", "sampai Rp300\u00a0juta, Pengadaan Barang"),
-        ("method=open&location=Klojen", "Metode Terbuka, lokasi “klojen”"),
-        ("portal=malangkota&key=77&year=2026", "kode 77, LPSE Kota Malang, tahun anggaran 2026"),
+        ("", "Semua paket terbuka atau dalam proses"),
+        ("deadline_from=%2B0d", "Semua paket terbuka"),
+        ("deadline_to=%2B0d&q=jalan", "jalan, Dalam proses"),
+        (
+            "min_value=1250000000&max_value=2500000000",
+            "Rp1.250.000.000,00–Rp2,5\u00a0miliar, terbuka atau dalam proses",
+        ),
+        ("max_value=300000000&category=goods&deadline_from=+0d", "sampai Rp300\u00a0juta, Pengadaan Barang"),
+        ("method=open&location=Klojen&deadline_from=+0d", "Metode Terbuka, lokasi “klojen”"),
+        ("portal=malangkota&key=77&year=2026&deadline_from=+0d", "kode 77, LPSE Kota Malang, tahun anggaran 2026"),
         (
             "deadline_from=2026-12-03&deadline_to=2026-12-10T14:00",
             "ditutup mulai 3 Des 2026, ditutup sampai 10 Des 2026, 14.00\u00a0WIB",
         ),
         ("deadline_from=%2B0d&deadline_to=%2B1d&retender=true", "ditutup dalam 24\u00a0jam, tender ulang"),
         (
-            "published_from=-30d&changed_since=%2B0d&limit=5",
+            "published_from=-30d&changed_since=%2B0d&limit=5&deadline_from=+0d",
             "tayang mulai 30\u00a0hari lalu, berubah sejak sekarang, paling banyak 5 paket",
         ),
-        ("published_to=0001-01-01T00:00%2B09:00", "tayang sampai 0001-01-01T00:00:00+09:00"),
+        ("published_to=0001-01-01T00:00%2B09:00&deadline_from=+0d", "tayang sampai 0001-01-01T00:00:00+09:00"),
     ],
 )
 def test_a_search_in_words(served: Served, query: str, told: str) -> None:

@@ -196,7 +196,7 @@ def test_the_front_page(pages: dict[str, Page]) -> None:
     page = pages["index.html"]
     assert page.find("li", "data-late") == ["2026-11-25T09:42:00+07:00"]
     assert all(re.search(r"[+-]\d\d:\d\d$", time) for time in page.find("time", "datetime") if "T" in time)
-    address = "cari.html?kind=non_tender&kind=tender&{}&status=active"
+    address = "cari.html?kind=non_tender&kind=tender&{}&status=active&deadline_from=%2B0d"
     ways = {address.format("category=works"), address.format("method=open"), "feeds/index.html"}
     assert ways <= set(page.find("a", "href"))
 
@@ -294,12 +294,12 @@ def test_errors(status: int, words: str) -> None:
     assert str(status) not in " ".join(page.texts)
 
 
-def test_counts_in_english_have_their_plural() -> None:
+def test_cards_say_how_many_are_open() -> None:
     config = make_config(language="en")
     feeds = shipped_feeds(config, ["A"])
     page = render_catalogue(load_site(config, sample=False), [Card(feed, n) for n, feed in enumerate(feeds)]).decode()
-    assert ">0 packages<" in page
-    assert ">1 package<" in page
+    assert ">0 open<" in page
+    assert ">1 open<" in page
 
 
 # Colours -----------------------------------------------------------------------------------------------

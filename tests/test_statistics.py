@@ -62,7 +62,7 @@ def test_the_head_has_four_figures() -> None:
             [
                 "Paling banyak paket diumumkan pada Maret",
                 "67% dari nilai untuk Pekerjaan Konstruksi",
-                f"Terbuka paling lama sampai kontrak: 41{NBSP}hari",
+                f"Metode Terbuka paling lama: 41{NBSP}hari sampai kontrak",
                 "50% dari nilai melalui DPUPRPKP",
                 "Kontrak paling sering 5–10% di bawah HPS",
             ],
@@ -72,7 +72,7 @@ def test_the_head_has_four_figures() -> None:
             [
                 "Most packages were announced in March",
                 "67% of the value is for Works",
-                f"Open takes longest to the contract: 41{NBSP}days",
+                f"Open method takes longest: 41{NBSP}days to the contract",
                 "50% of the value goes through DPUPRPKP",
                 "Contracts are most often 5–10% below HPS",
             ],

@@ -59,6 +59,18 @@ def test_a_portal_that_is_fine_needs_no_explanation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "told"), [("syndication", "13 berita dicocokkan"), ("sirup", "13 rencana dicocokkan")]
+)
+def test_what_was_compared_is_called_by_its_name(family: str, told: str) -> None:
+    good = replace(FAILED, verdict=Verdict.OK, seen=13)
+    portal = PORTAL.model_copy(update={"family": family})
+    config = CONFIG.model_copy(update={"portal": [portal]})
+    states = tell_portals(config, {portal.id: LastRuns(last=good, good=good, full=None, tried=None)})
+    status = next(feed for feed in shipped_feeds(config, ()) if feed.kind == "status")
+    assert told in render_status(load_site(config, sample=False), states, [], status, RunWeek(DAYS, {})).decode()
+
+
+@pytest.mark.parametrize(
     ("day", "told"),
     [
         (Counter[Verdict](), "tidak dibaca"),

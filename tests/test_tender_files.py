@@ -50,6 +50,7 @@ def write(config: Config, repository: Repository, now: datetime, root: Path | No
                 site=site,
                 repository=repository,
                 now=now,
+                state=repr(contents.find_state(())),
                 makers=repr(site.config),
                 discover=(),
                 find_around=partial(getattr, contents, "around"),
@@ -123,6 +124,18 @@ def test_a_reading_that_found_nothing_new_writes_no_page(config: Config, reposit
     read(repository, *(replace(each, participants=9) for each in SEVERAL), now=READ + timedelta(minutes=1))
     write(config, repository, NOW + SECOND)
     assert {name: stamp for name, stamp in stamps(root).items() if name.startswith("tenders/")} == before
+
+
+def test_while_the_database_stays_the_same_no_tender_is_looked_at(
+    config: Config, repository: Repository, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(repository, *SEVERAL)
+    write(config, repository, NOW)
+    before = stamps(root)
+    monkeypatch.delattr(Repository, "find_versions")
+    done = write(config, repository, NOW + SECOND)
+    assert (done.written, done.unchanged) == (0, 2 * len(SEVERAL))
+    assert stamps(root) == before
 
 
 def test_a_deadline_that_passes_takes_the_calendar_away(config: Config, repository: Repository, root: Path) -> None:

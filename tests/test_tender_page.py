@@ -108,15 +108,17 @@ def data(html: str) -> dict[str, Any]:
 def test_an_open_tender() -> None:
     html = render(OPEN, calendar=CALENDAR)
     page, ways = read(html), links(html)
-    for words in ("Terbuka", TENDER.title, "Rp5.912.300.000 ", "Rp6.000.000.000 ", "Rp5.912.300.000,00"):
+    for words in ("Terbuka", TENDER.title, "Rp5.912.300.000,00", "Rp6.000.000.000,00"):
         assert words in page
+    facts = page.partition("Keterangan")[2].partition("Sumber")[0]
+    for words in ("HPS", "Pagu", "Batas akhir", "Satuan kerja"):  # stand above in full
+        assert words not in facts
     assert "Batas akhir penawaran Kamis, 3 Desember 2026, 14.00 WIB" in page
     assert '<time datetime="2026-12-03T14:00:00+07:00" data-closes>' in html
     assert ways["Buka di LPSE Kota Malang"] == TENDER.url
     assert ways["Tambahkan ke kalender"] == f"../../../{CALENDAR}"
-    assert ways["Ikuti perubahan paket ini"] == (
-        "../../../cari.html?portal=malangkota&amp;kind=tender&amp;key=10099412000"
-    )
+    assert ways["Ikuti perubahan"] == "../../../cari.html?portal=malangkota&amp;kind=tender&amp;key=10099412000"
+    assert "Penawaran disampaikan lewat LPSE Kota Malang, bukan di sini." in page
     assert ways["DPUPRPKP"] == "../../../cari.html?procuring_entity=dpuprpkp"
     assert ways["Laporkan / tanya"] == "https://blp.example.go.id/kontak"
     assert ways["Pekerjaan Konstruksi"].startswith(
@@ -145,6 +147,34 @@ def test_a_deadline_that_has_passed() -> None:
     page = read(render(OPEN, now=READ + timedelta(days=30)))
     assert "Dalam proses" in page
     assert "Terbuka " not in page.partition("Keterangan")[0]
+    assert "Penawaran disampaikan" not in page
+
+
+def test_the_day_it_ended_is_that_of_the_reading_that_found_it_so() -> None:
+    ended = make_release(Event.STAGE, seq=9, status=("active", "complete"))
+    award = make_release(Event.AWARD, seq=8, time=READ - timedelta(days=3))
+    told = Told(make_record(WON), ((ended, WON), (award, replace(WON, status=Status.ACTIVE))))
+    around = Around({each.id: each for each in CONFIG.portal}, Blacklist(()))
+    page = read(render_tender_page(SITES["id"], told, around, READ, DISCOVERED, None).decode())
+    assert "Selesai Diketahui 24 Nov 2026" in page
+
+
+def test_a_schedule_that_was_called_off_says_when() -> None:
+    off = replace(OPEN, status=Status.CANCELLED)
+    html = render(off, make_release(Event.CANCELLED))
+    assert f'data-steps="{READ.astimezone(WIB).isoformat(timespec="seconds")}"' in html
+    assert 'data-steps=""' in render(OPEN)
+
+
+def test_months_of_a_plan_are_told_as_months() -> None:
+    html = render(replace(OPEN, kind=Kind.PLAN, status=Status.PLANNED, deadline=None))
+    assert '<time datetime="2026-11">November 2026</time> – <time datetime="2026-12">Desember 2026</time>' in html
+
+
+def test_a_plan_tells_its_number_once() -> None:
+    page = read(render(replace(OPEN, kind=Kind.PLAN, key="61521911", plans=("61521911",), status=Status.PLANNED)))
+    assert "Kode RUP 61521911" in page
+    assert "Rencana (RUP)" not in page
 
 
 def test_terms_are_explained_where_they_first_stand() -> None:
@@ -235,13 +265,13 @@ def test_a_blacklisted_name_is_a_caution() -> None:
         (
             replace(OPEN, status=Status.CANCELLED, cancellation_reason="Salah dokumen."),
             ["Dibatalkan. Alasan di portal: “Salah dokumen”."],
-            ["Ikuti perubahan", "data-steps"],
+            ["Ikuti perubahan", 'data-steps=""'],
         ),
         (replace(OPEN, status=Status.CANCELLED), ["Portal tidak menyebut alasan."], []),
         (replace(OPEN, status=Status.UNSUCCESSFUL), ["Gagal. Portal tidak menyebut alasan."], ["Ikuti perubahan"]),
         (replace(OPEN, status=Status.WITHDRAWN), ["Tidak tampil di portal", "isi terakhir tersimpan"], []),
         (replace(OPEN, retender=True, unread=frozenset({"retender_reason"})), ["Tender ulang"], ["menyebut alasan"]),
-        (replace(TENDER, deadline=None), ["Jadwal belum diumumkan", "Batas akhir penawaran belum diumumkan"], []),
+        (replace(TENDER, deadline=None), ["Batas akhir penawaran Jadwal belum diumumkan"], []),
         (
             replace(TENDER, deadline=None, registration_deadline=READ + timedelta(days=3)),
             ["Akhir pendaftaran Jumat, 27 November 2026, 09.40 WIB"],
@@ -253,7 +283,7 @@ def test_a_blacklisted_name_is_a_caution() -> None:
             ["Belum terbaca: HPS (harga perkiraan sendiri), Batas akhir penawaran."],
             ["belum diumumkan"],
         ),
-        (replace(TENDER, value=Money(Decimal(125000), "USD"), budget=None), ["USD 125.000 "], ["Rp"]),
+        (replace(TENDER, value=Money(Decimal(125000), "USD"), budget=None), ["USD 125.000,00"], ["Rp"]),
         (
             replace(
                 TENDER,
@@ -262,10 +292,30 @@ def test_a_blacklisted_name_is_a_caution() -> None:
                 status=Status.COMPLETE,
                 contracts=(Contract(supplier="CV Dapur", amount=Money(Decimal(5)), date=READ),),
             ),
-            ["Realisasi dicatat 24 Nov 2026", "Realisasi CV Dapur", "Pencatatan", "Nilai Rp5.912.300.000"],
+            ["Realisasi dicatat 24 Nov 2026", "Realisasi CV Dapur", "Pencatatan", "Nilai Rp5.912.300.000,00"],
             ["ditandatangani", "HPS (", "bawah HPS"],
         ),
-        (replace(TENDER, kind=Kind.SELF_MANAGED, deadline=None), ["Swakelola", "bukan penyedia"], []),
+        (
+            replace(TENDER, kind=Kind.SELF_MANAGED, deadline=None),
+            [
+                "Sedang berjalan",
+                "Swakelola",
+                "bukan penyedia",
+                "Dicatat 13 Nov 2026",
+                "tanyakan kepada satuan kerjanya",
+            ],
+            ["tag open", "Batas akhir", "Jadwal belum diumumkan"],
+        ),
+        (
+            replace(TENDER, kind=Kind.EMERGENCY, deadline=None),
+            ["Darurat", "Belanja untuk menangani bencana", "Dicatat 13 Nov 2026"],
+            ["tag open"],
+        ),
+        (
+            replace(TENDER, kind=Kind.NON_TENDER, status=Status.PLANNED, deadline=None, unread=frozenset({"deadline"})),
+            ["Batas akhir penawaran Jadwal belum diumumkan"],
+            ["Belum terbaca"],
+        ),
         (
             replace(
                 TENDER,
@@ -312,12 +362,12 @@ def test_each_source_has_its_address_and_its_time() -> None:
     assert "Sumber resmi: LPSE Kota Malang (Tender 10099412000), dibaca 24 Nov 2026, 09.40 WIB" in page
     assert "Juga diumumkan oleh SiRUP (RUP 61521911), dibaca 22 Nov 2026" in page
     assert links(html)["SiRUP"] == "https://sirup.example.go.id/"
-    assert re.search(r"Paket baru 24 Nov 2026, 09.40 WIB SiRUP", page)  # who told it, where several do
+    assert "Paket baru 24 Nov 2026, 09.40 WIB · SiRUP" in page  # who told it, where several do
 
 
 def test_in_english() -> None:
     page = read(render(WON, make_release(Event.AWARD), language="en"))
-    for words in ("Winner named", "9.1%) below HPS", "Work unit", "Open on LPSE Kota Malang", "Official source:"):
+    for words in ("Winner named", "9.1%) below HPS", "Fiscal year", "Open on LPSE Kota Malang", "Official source:"):
         assert words in page
     assert not {"Sumber resmi", "Riwayat", "Ditutup"} & set(page.split("  "))
 

@@ -116,10 +116,18 @@ def test_spans(apart: timedelta, told: tuple[str, str]) -> None:
 
 
 def test_an_active_tender_is_open_until_its_deadline() -> None:
-    assert ID.status(Status.ACTIVE, DEADLINE, DEADLINE - timedelta(seconds=1)) == "Terbuka"
-    assert ID.status(Status.ACTIVE, DEADLINE, DEADLINE) == "Dalam proses"
-    assert EN.status(Status.ACTIVE, None, DEADLINE) == "Open"
-    assert EN.status(Status.WITHDRAWN, DEADLINE, DEADLINE) == "No longer on the portal"
+    assert ID.status(Status.ACTIVE, Kind.TENDER, DEADLINE, DEADLINE - timedelta(seconds=1)) == "Terbuka"
+    assert ID.status(Status.ACTIVE, Kind.TENDER, DEADLINE, DEADLINE) == "Dalam proses"
+    assert EN.status(Status.ACTIVE, Kind.NON_TENDER) == "Open"
+    assert EN.status(Status.WITHDRAWN, Kind.TENDER, DEADLINE, DEADLINE) == "No longer on the portal"
+
+
+def test_only_what_can_be_bid_for_is_open() -> None:
+    for kind in (Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY, Kind.PLAN):
+        assert ID.status(Status.ACTIVE, kind, None, DEADLINE) == "Sedang berjalan"
+        assert ID.status(Status.COMPLETE, kind) == "Selesai"
+    assert ID.status(Status.ACTIVE, Kind.NOTICE) == "Berlaku"
+    assert ID.status(Status.ACTIVE, Kind.NOTICE, DEADLINE, DEADLINE - timedelta(days=1)) == "Terbuka"
 
 
 def placeholders(text: str) -> set[str | None]:

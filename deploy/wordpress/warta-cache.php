@@ -1,7 +1,7 @@
 <?php
 /**
- * Plugin Name: Warta Pengadaan: cache time of feeds
- * Description: The RSS block asks for the feeds of Warta Pengadaan every 15 minutes instead of every 12 hours, and keeps the last list when their server does not answer. Other feeds stay as they are.
+ * Plugin Name: Warta Pengadaan: the RSS block
+ * Description: The RSS block asks for the feeds of Warta Pengadaan every 15 minutes instead of every 12 hours, keeps the last list when their server does not answer, and never takes [words] in a package's title for a shortcode. Other feeds stay as they are.
  * Version:     1.0.0
  * License:     MIT
  *
@@ -46,6 +46,25 @@ add_action(
 		if ( warta_cache_is_ours( $url ) && method_exists( $feed, 'force_cache_fallback' ) ) {
 			$feed->force_cache_fallback( true );
 		}
+	},
+	10,
+	2
+);
+
+// WordPress runs shortcodes in what blocks print, also those that stand in the titles of a feed: [gallery], [video …].
+add_filter(
+	'render_block_core/rss',
+	static function ( $html, $block ) {
+		if ( ! warta_cache_is_ours( $block['attrs']['feedURL'] ?? '' ) ) {
+			return $html;
+		}
+		return strtr(
+			$html,
+			array(
+				'[' => '&#91;',
+				']' => '&#93;',
+			)
+		);
 	},
 	10,
 	2

@@ -24,6 +24,7 @@ _LINE = 17  # units, from one line of text to the next
 _COLUMNS = 84  # units, the height of the room for columns
 _BAR, _GAP = 14, 12  # units, a bar that lies, and from it to the label below
 _LEFT = -5  # units, so that bars begin at the edge: pygal keeps them off it
+_OFF = 4  # units, between a column and the number above it
 _TOLD = 108  # units, kept free right of the longest bar for what it means
 _MOST_CHARACTERS = 46  # in a line of WIDTH units
 _MOST_LINES = 3
@@ -62,14 +63,14 @@ def render_columns(bars: Sequence[Bar], title: str = "", *, tone: int = 1) -> Ma
 
     ``tone`` 1 or 2 is one of the two colours of charts.
     """
-    top, height = _LINE * bool(title), _LINE * bool(title) + _COLUMNS + 2 * _LINE
+    top, height = _LINE * bool(title), _LINE * bool(title) + _COLUMNS + 2 * _LINE + _OFF
     labels = [bar.label for bar in bars]
-    drawing = _draw(pygal.Bar, bars, height, margin_top=top + _LINE, spacing=3, x_labels=labels)
+    drawing = _draw(pygal.Bar, bars, height, margin_top=top + _LINE + _OFF, spacing=3, x_labels=labels)
     ground = max((mark.y + mark.height for mark in drawing if mark.name != "label"), default=0)
     drawn = [_text(0, _FONT, title, "q")] if title else []
     for mark in drawing:
-        quiet = "q" if mark.name == "label" else ""
-        drawn.append(_text(mark.x, mark.y, mark.text, quiet, "middle") if mark.text else _rect(mark, tone))
+        quiet, off = ("q", 0) if mark.name == "label" else ("", _OFF)
+        drawn.append(_text(mark.x, mark.y - off, mark.text, quiet, "middle") if mark.text else _rect(mark, tone))
     return _svg(height + 5, [*drawn, f'<path class="ax" d="M0 {ground:g}h{WIDTH}"/>'])
 
 

@@ -6,42 +6,41 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from html import escape
 
-from aggregator.models import Kind, Money, Status
+from aggregator.models import Kind, Status
 from feeds.addresses import embed_path, tender_path
 from feeds.definitions import Channel, Feed
 from feeds.entries import Entry
 from feeds.opml import make_title
-from feeds.pages.listing import MOST_NAME
 from feeds.pages.site import Site
-from feeds.words.text import clip, plain
 from feeds.words.wording import Wording
 
 MOST_ROWS = 20  # on the page; its script shows as many of them as ``?items=`` asks for
 FIRST_ROWS = 8  # shown where nobody asks
-OEMBED_ROWS = 6  # fit into 1000 pixels on a phone, the most that WordPress lets a frame grow to
+OEMBED_ROWS = 6  # WordPress lets a frame grow to 1000 pixels; where they need more, the page's script shows fewer
 OEMBED_WIDTH, OEMBED_HEIGHT = 600, 640
 OEMBED_AGE = 24 * 60 * 60  # seconds; the answer itself never changes, what the frame shows is always fresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedRow:
-    """One line of an embed. ``url`` leads from the top of the edition unless it is an address of its own; ``closes``
-    is the deadline of a package that can be bid for; ``time`` is that or another deadline, or when news was found."""
+    """One line of an embed. ``url`` leads from the top of the edition unless it is an address of its own; ``time`` is
+    a deadline or when news was found, None where neither is known; ``closes``: it is a deadline, and ``can_bid``:
+    until then anybody may bid."""
 
     title: str
     url: str
     about: str
-    time: datetime
+    time: datetime | None
     told: str
-    closes: datetime | None
+    closes: bool
+    can_bid: bool
 
 
 def render_embed(site: Site, channel: Channel, entries: Sequence[Entry], count: int | None) -> bytes:
     """The page for frames: complete without scripts, with MOST_ROWS rows at most. Its script adds what is known at
-    view time only: relative days, when the portals were read, the height of the frame."""
+    view time only: relative days, what is closed since, when the portals were read, the height of the frame."""
     is_news = channel.feed.kind != "tenders"
     rows = [_make_row(entry, site, is_news=is_news) for entry in entries]
     if not is_news:
@@ -61,9 +60,9 @@ def render_embed(site: Site, channel: Channel, entries: Sequence[Entry], count: 
 
 def _rank(row: EmbedRow, now: datetime) -> tuple[int, float]:
     """Closing soonest first, then what has no day yet, then what is closed, as the list of open packages has it."""
-    if row.closes is None:
+    if row.time is None or not row.closes:
         return 1, 0.0
-    seconds = (row.closes - now).total_seconds()
+    seconds = (row.time - now).total_seconds()
     return (0, seconds) if seconds > 0 else (2, -seconds)
 
 
@@ -71,16 +70,16 @@ def _make_row(entry: Entry, site: Site, *, is_news: bool) -> EmbedRow:
     told, config = entry.structured, site.config
     zone = config.find_portal(told["portal"]).zone
     wording = Wording(config.publisher.language, zone)
-    time = entry.published if is_news or entry.starts is None else entry.starts
-    unit = clip(plain(told.get("procuring_entity") or told.get("buyer") or ""), MOST_NAME)
-    can_bid = not is_news and entry.starts is not None and told.get("status") == Status.ACTIVE
+    time = entry.published if is_news else entry.starts
+    closes = time is not None and not is_news
     return EmbedRow(
         title=entry.title,
         url=_find_page(entry),
-        about=" · ".join(filter(None, (_tell_worth(entry, wording), unit))),
-        time=time.astimezone(zone),
-        told=wording.short_time(time),
-        closes=time.astimezone(zone) if can_bid else None,
+        about=told["about"],
+        time=time and time.astimezone(zone),
+        told=wording.short_time(time) if time else "",
+        closes=closes,
+        can_bid=closes and told.get("status") == Status.ACTIVE,
     )
 
 
@@ -90,15 +89,6 @@ def _find_page(entry: Entry) -> str:
     if "key" not in told or told["kind"] == Kind.NEWS:
         return entry.url
     return tender_path(told["portal"], Kind(told["kind"]), told["key"])
-
-
-def _tell_worth(entry: Entry, wording: Wording) -> str:
-    """HPS Rp2,4 miliar; the budget where there is no HPS."""
-    for field, phrase in (("value", "value"), ("budget", "budget")):
-        if money := entry.structured.get(field):
-            short = wording.short_money(Money(Decimal(money["amount"]), money["currency"]))
-            return wording.say(phrase, money=short)
-    return ""
 
 
 def render_oembed(site: Site, feed: Feed) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 from decimal import Decimal
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Portal
@@ -15,6 +15,7 @@ from aggregator.models import Event, Kind, Money, Record, Release, Status
 from feeds.addresses import tender_path
 from feeds.definitions import OPEN
 from feeds.entries import MOST_TITLE
+from feeds.pages.marks import Mark, find_chip
 from feeds.words.headlines import tell_release
 from feeds.words.sentences import name_category
 from feeds.words.text import clip, plain
@@ -28,15 +29,7 @@ MOST_NOTE = 160
 # What a row tells of its last change: news for somebody who is about to bid.
 NOTED = frozenset({Event.RETENDER, Event.RETURNED, Event.DEADLINE, Event.REGISTRATION, Event.VALUE, Event.BUDGET})
 
-_TOLD_ONCE = (Kind.PLAN, Kind.NOTICE, Kind.NEWS)  # announcements that have no state to follow
 _WORTHLESS = (Kind.NOTICE, Kind.NEWS)
-_CHIPS: Mapping[Status, tuple[str, str]] = {
-    Status.PLANNED: ("clock", ""),
-    Status.COMPLETE: ("check", "done"),
-    Status.CANCELLED: ("shut", ""),
-    Status.UNSUCCESSFUL: ("shut", ""),
-    Status.WITHDRAWN: ("shut", "gone"),
-}
 
 Identity = tuple[str, Kind, str]
 Place = Literal["day", "undated", "past"]
@@ -58,9 +51,11 @@ class Section:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenList:
     """Packages that the portals call active. ``count``: those that can still be bid for, ``worth`` the sum of their
-    HPS in IDR, ``closes`` the next deadline; ``under_way``: those whose deadline has passed."""
+    HPS in IDR, ``closes`` the next deadline; ``undated``: those without a deadline yet; ``under_way``: those whose
+    deadline has passed."""
 
     count: int
+    undated: int
     under_way: int
     worth: Money
     closes: datetime | None
@@ -68,15 +63,7 @@ class OpenList:
 
     @property
     def total(self) -> int:
-        return self.count + self.under_way
-
-
-class Chip(NamedTuple):
-    """What a package is, other than open: a word, its shape and its colour."""
-
-    label: str
-    icon: str
-    tone: str
+        return self.count + self.undated + self.under_way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +85,7 @@ class Row:
     is_registration: bool
     is_open: bool
     told: str
-    chip: Chip | None
+    chip: Mark | None
     is_retender: bool
     note: str
 
@@ -113,14 +100,17 @@ def list_open(records: Iterable[Record], now: datetime, zone: ZoneInfo) -> OpenL
         closes = _closes(record)
         if closes is not None and closes <= now:
             past.append(record)
-            continue
-        (undated if closes is None else coming).append(record)
-        if record.tender.value and record.tender.value.currency == "IDR":
-            worth += record.tender.value.amount
+        elif closes is None:
+            undated.append(record)
+        else:
+            coming.append(record)
+            if record.tender.value and record.tender.value.currency == "IDR":
+                worth += record.tender.value.amount
     sections = [_section("day", group, start) for start, group in groupby(coming, lambda each: _day(each, zone))]
     sections += [_section("undated", undated), _section("past", reversed(past))]
     return OpenList(
-        count=len(coming) + len(undated),
+        count=len(coming),
+        undated=len(undated),
         under_way=len(past),
         worth=Money(worth),
         closes=_closes(coming[0]) if coming else None,
@@ -183,15 +173,10 @@ def make_row(record: Record, portals: Mapping[str, Portal], language: Language, 
         is_registration=tender.deadline is None and closes is not None,
         is_open=tender.status in {None, Status.ACTIVE},
         told="" if closes or not tender.published else wording.say("announced_on", date=wording.date(tender.published)),
-        chip=find_chip(tender.status, wording) if tender.kind not in _TOLD_ONCE else None,
+        chip=find_chip(tender.status, tender.kind, wording),
         is_retender=tender.retender,
         note=note,
     )
-
-
-def find_chip(status: Status | None, wording: Wording) -> Chip | None:
-    """What stands beside the deadline; None for what can be bid for, where the deadline says it all."""
-    return Chip(wording.name(status), *_CHIPS[status]) if status and status in _CHIPS else None
 
 
 def _name_portals(record: Record, portal: Portal, configured: int, wording: Wording) -> str:

@@ -23,7 +23,8 @@ DISCOVERED = ("semua", "perubahan")  # what feed readers find on pages that are 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A published feed as other pages name it; ``count``: the packages it is about, None where it tells news."""
+    """A published feed as other pages name it; ``count``: the packages it is about that have not closed yet, None
+    where it tells something else."""
 
     feed: Feed
     count: int | None
@@ -57,6 +58,7 @@ def render_list(
         list_path(number),
         listed=listed,
         sections=sections,
+        places=list(dict.fromkeys(section.place for section, _ in sections)),
         number=number,
         first=before + 1,
         last=before + sum(len(rows) for _, rows in sections),

@@ -13,15 +13,14 @@ from aggregator.facets import Facet as Field
 from aggregator.filters import Fault, Filter, FilterError, Moment, Sort
 from aggregator.models import Category, Kind, Method, Money, Status
 from aggregator.search import fold
-from feeds.definitions import OPEN
+from feeds.definitions import BIDDABLE, NOW, OPEN
 from feeds.query import list_pairs, render_query
 from feeds.words.text import clip, plain
 from feeds.words.wording import Wording
 
 SHOWN = 5  # choices of a facet at first sight
-MOST_CHOICES = 12  # of a facet: a page of links stays light; who looks for another work unit types its name
+MOST_CHOICES = 10  # of a facet: a page of links stays light; who looks for another work unit types its name
 THRESHOLDS = tuple(Decimal(number) for number in (200_000_000, 500_000_000, 1_000_000_000, 2_500_000_000))
-NOW = Moment("+0d")
 SPANS = (Moment("+1d"), Moment("+7d"), Moment("+30d"))  # how soon bids close
 
 MOST_COUNTED = 20_000  # packages: beyond, counting all for each choice would keep the reader waiting
@@ -49,14 +48,15 @@ _SORTS = (Sort.DEADLINE, Sort.PUBLISHED, Sort.VALUE)
 class Counts:
     """How many tenders a search would find for each value of a field, with all that it asks of other fields.
 
-    ``values`` by least value, ``spans`` by how soon bids close, ``open`` those that are open. Numbers go up to
-    MOST_COUNTED; None where there are more to look through.
+    ``values`` by least value, ``spans`` by how soon bids close, ``open`` what has not closed yet, ``under_way`` what
+    has. Numbers go up to MOST_COUNTED; None where there are more to look through.
     """
 
     by: Mapping[Field, Sequence[tuple[str, int | None]]]
     values: Mapping[Decimal, int | None]
     spans: Mapping[Moment, int]
     open: int
+    under_way: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +129,15 @@ def count_choices(
 
     by: dict[Field, Sequence[tuple[str, int | None]]] = {}
     for field in _COUNTED:
-        others = _without(free, field)
+        others = _of_any_status(free) if field == "status" else _without(free, field)
         by[field] = count_by(field, others) if are_few(others) else [(code, None) for code in _CODES.get(field, ())]
     valued = replace(free, min_value=None, max_value=None)
     return Counts(
         by=by,
         values={least: count(replace(valued, min_value=least)) if are_few(valued) else None for least in THRESHOLDS},
         spans={span: count(spanned) for span, spanned in zip(SPANS, list_spans(free), strict=True)},
-        open=count(_open(free)),
+        open=count(_biddable(free)),
+        under_way=count(_under_way(free)),
     )
 
 
@@ -150,14 +151,63 @@ def _without(wanted: Filter, key: str) -> Filter:
     return replace(wanted, **changes)
 
 
-def _open(wanted: Filter) -> Filter:
-    """``wanted`` of what can be bid for."""
-    kinds = tuple(kind for kind in wanted.kind if kind in OPEN.kind) or OPEN.kind
-    return replace(wanted, status=OPEN.status, kind=kinds)
+def _is_biddable(wanted: Filter) -> bool:
+    """Whether it asks for what has not closed yet: what the site calls open."""
+    return wanted.status == OPEN.status and wanted.deadline_from == NOW and _may_be_open(wanted.kind)
+
+
+def _is_under_way(wanted: Filter) -> bool:
+    """Whether it asks for what has closed, but is active still."""
+    is_active = wanted.status == OPEN.status and _may_be_open(wanted.kind)
+    return is_active and wanted.deadline_to == NOW and wanted.deadline_from != NOW
+
+
+def _biddable(wanted: Filter) -> Filter:
+    free = _of_any_status(wanted)
+    return replace(free, status=OPEN.status, kind=_open_kinds(wanted), deadline_from=NOW)
+
+
+def _under_way(wanted: Filter) -> Filter:
+    free = _of_any_status(wanted)
+    return replace(free, status=OPEN.status, kind=_open_kinds(wanted), deadline_to=NOW)
+
+
+def _of_any_status(wanted: Filter) -> Filter:
+    """``wanted`` without a status, and without the days that belong to being open or under way."""
+    free = replace(wanted, status=())
+    if _is_biddable(wanted):
+        is_span = wanted.deadline_to is not None and wanted.deadline_to.text.startswith("+")
+        return replace(free, deadline_from=None, deadline_to=None if is_span else wanted.deadline_to)
+    return replace(free, deadline_to=None) if _is_under_way(wanted) else free
+
+
+def with_status(wanted: Filter, status: Status) -> Filter:
+    """``wanted`` of one status; what is not open may have closed at any time."""
+    return replace(_of_any_status(wanted), status=(status,))
+
+
+def _open_kinds(wanted: Filter) -> tuple[Kind, ...]:
+    return tuple(kind for kind in wanted.kind if kind in OPEN.kind) or OPEN.kind
+
+
+def _may_be_open(kinds: Sequence[Kind]) -> bool:
+    """Whether one of ``kinds`` (none: all of them) can be bid for."""
+    return not kinds or not set(kinds).isdisjoint(OPEN.kind)
 
 
 def _is_all_open(kinds: Iterable[Kind]) -> bool:
     return set(kinds) == set(OPEN.kind)
+
+
+def name_active(kinds: Sequence[Kind], wording: Wording) -> str:
+    """How an active purchase of ``kinds`` that nobody can bid for is called."""
+    names = (wording.status(Status.ACTIVE, kind, None, _ANY_TIME) for kind in kinds)
+    return " / ".join(dict.fromkeys(names))
+
+
+def name_under_way(wording: Wording) -> str:
+    """How an active tender past its deadline is called."""
+    return wording.status(Status.ACTIVE, Kind.TENDER, _ANY_TIME, _ANY_TIME)
 
 
 def make_narrowing(
@@ -178,7 +228,7 @@ def make_narrowing(
     return Narrowing(
         facets=[facet for facet in facets if facet.choices],
         pills=[Choice(label=label, query=render_query(without)) for label, without in parts],
-        cleared=render_query(replace(OPEN, q=wanted.q, sort=wanted.sort)),
+        cleared=render_query(replace(BIDDABLE, q=wanted.q, sort=wanted.sort)),
         sorts=[
             _sort_choice(wanted, sort, listed or wanted.sort, wording) for sort in dict.fromkeys((*_SORTS, wanted.sort))
         ],
@@ -190,13 +240,7 @@ def make_narrowing(
 
 
 def _sort_choice(wanted: Filter, sort: Sort, listed: Sort, wording: Wording) -> Choice:
-    """Who wants to see what closes soonest of the open packages is spared those that have closed already."""
-    first = wanted.deadline_from
-    if sort is Sort.DEADLINE and wanted.status == OPEN.status:
-        first = first or NOW
-    elif wanted.sort is Sort.DEADLINE and first == NOW and not wanted.deadline_to:
-        first = None
-    query = render_query(replace(wanted, sort=sort, deadline_from=first))
+    query = render_query(replace(wanted, sort=sort))
     return Choice(label=wording.say(f"sort_{sort}"), query=query, chosen=listed is sort)
 
 
@@ -208,7 +252,10 @@ def _one(label: str, count: int | None, wanted: Filter, narrowed: Filter, withou
 
 
 def _deadline_facet(wanted: Filter, counts: Counts, wording: Wording) -> Facet:
-    without = replace(wanted, deadline_from=None, deadline_to=None)
+    """Of open packages it stays with these; what has closed already closes no more."""
+    first = NOW if _is_biddable(wanted) else None
+    without = replace(wanted, deadline_from=first, deadline_to=None)
+    spans = () if _is_under_way(wanted) else SPANS
     choices = [
         _one(
             wording.say("within", span=_tell_span(span, wording)),
@@ -217,7 +264,7 @@ def _deadline_facet(wanted: Filter, counts: Counts, wording: Wording) -> Facet:
             replace(wanted, deadline_from=NOW, deadline_to=span),
             without,
         )
-        for span in SPANS
+        for span in spans
     ]
     return Facet("deadline", wording.say("facet_deadline"), True, [each for each in choices if each])
 
@@ -266,29 +313,30 @@ def _unit_facet(wanted: Filter, counts: Counts, names: Names, wording: Wording) 
 
 
 def _status_facet(wanted: Filter, counts: Counts, wording: Wording) -> Facet:
-    scope = () if _is_all_open(wanted.kind) else wanted.kind
-    is_open = wanted.status == OPEN.status
-    narrowed = wanted if is_open else _open(wanted)
-    first = _one(wording.name(Status.ACTIVE), counts.open, wanted, narrowed, replace(wanted, status=(), kind=scope))
-    found = dict(counts.by["status"])
-    others = [
-        _one(
-            wording.name(status),
-            found.get(status, 0),
-            wanted,
-            replace(wanted, status=(status,)),
-            replace(wanted, status=()),
-        )
-        for status in Status
-        if status is not Status.ACTIVE
-    ]
-    return Facet("status", wording.label("status"), True, [each for each in (first, *others) if each], len(Status))
+    """What can be bid for is open or under way; other kinds keep their own statuses, and stay what they are."""
+    free, found = _of_any_status(wanted), dict(counts.by["status"])
+    has_open = _may_be_open(wanted.kind)
+    choices: list[Choice | None] = []
+    if has_open:
+        cleared = replace(free, kind=()) if _is_all_open(wanted.kind) else free
+        is_open, is_closed = _is_biddable(wanted), _is_under_way(wanted)
+        choices = [
+            _one(wording.name(Status.ACTIVE), counts.open, wanted, wanted if is_open else _biddable(wanted), cleared),
+            _one(
+                name_under_way(wording), counts.under_way, wanted, wanted if is_closed else _under_way(wanted), cleared
+            ),
+        ]
+    for status in Status:
+        if status is not Status.ACTIVE or not has_open:
+            name, narrowed = _name_status(status, wanted.kind, wording), with_status(wanted, status)
+            choices.append(_one(name, found.get(status, 0), wanted, narrowed, free))
+    return Facet("status", wording.label("status"), True, [each for each in choices if each], len(choices))
 
 
 def tell_parts(wanted: Filter, names: Names, wording: Wording) -> list[tuple[str, Filter]]:
     """What ``wanted`` asks for, part by part in words, each with the filter that no longer asks for it.
 
-    That packages are open goes without saying; that they may be anything does not.
+    That packages have not closed yet goes without saying; that they may have, or may be anything, does not.
     """
     parts: list[tuple[str, Filter]] = []
 
@@ -314,7 +362,13 @@ def tell_parts(wanted: Filter, names: Names, wording: Wording) -> list[tuple[str
     tell_each("year", lambda year: wording.say("of_year", year=year))
     if not _is_all_open(wanted.kind):
         tell_each("kind", wording.name)
-    if wanted.status != OPEN.status:
+    if not _may_be_open(wanted.kind):
+        tell_each("status", lambda code: _name_status(code, wanted.kind, wording))
+    elif _is_under_way(wanted):
+        tell(name_under_way(wording), status=(), deadline_to=None)
+    elif wanted.status == OPEN.status and wanted.deadline_from is None and wanted.deadline_to is None:
+        tell(wording.say("active"), status=())
+    elif wanted.status != OPEN.status:
         tell_each("status", wording.name)
     for key, label, cleared in _tell_times(wanted, wording):
         tell(label, **dict.fromkeys((key, *cleared)))
@@ -325,9 +379,15 @@ def tell_parts(wanted: Filter, names: Names, wording: Wording) -> list[tuple[str
     return parts
 
 
+def _name_status(status: Status, kinds: Sequence[Kind], wording: Wording) -> str:
+    return name_active(kinds, wording) if status is Status.ACTIVE else wording.name(status)
+
+
 def tell_search(wanted: Filter, names: Names, wording: Wording) -> str:
     """``wanted`` in a line: jalan, Rp500 juta ke atas, DPUPRPKP."""
     parts = [label for label, _ in tell_parts(wanted, names, wording)]
+    if parts == [wording.say("active")] and _is_all_open(wanted.kind):
+        return wording.say("all_active")
     if wanted.status == OPEN.status:
         return ", ".join(parts) or wording.say("semua")
     if not wanted.status:
@@ -363,12 +423,14 @@ def _tell_money(amount: Decimal, wording: Wording) -> str:
 
 
 def _tell_times(wanted: Filter, wording: Wording) -> Iterable[tuple[str, str, Sequence[str]]]:
-    """Each bound in words, with the keys that it stands for."""
+    """Each bound in words, with the keys that it stands for; what open or under way tells already is left out."""
+    is_open = _is_biddable(wanted)
     if wanted.deadline_from == NOW and wanted.deadline_to and wanted.deadline_to.text.startswith("+"):
         span = _tell_span(wanted.deadline_to, wording)
-        yield "deadline_from", wording.say("closes_within", span=span), ("deadline_to",)
+        yield "deadline_to", wording.say("closes_within", span=span), () if is_open else ("deadline_from",)
     else:
-        for key in ("deadline_from", "deadline_to"):
+        told = {"deadline_from": is_open, "deadline_to": _is_under_way(wanted)}
+        for key in (key for key, is_told in told.items() if not is_told):
             if moment := getattr(wanted, key):
                 is_now = key == "deadline_from" and moment == NOW
                 yield key, wording.say("not_closed" if is_now else key, time=_tell_moment(moment, wording)), ()

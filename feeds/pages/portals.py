@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 from aggregator.config import Config, Portal
-from aggregator.models import Verdict
+from aggregator.models import Kind, Verdict
 from aggregator.repository import LastRuns
-from feeds.definitions import Channel, Feed
+from feeds.definitions import Channel, Feed, find_kinds
 from feeds.entries import Entry, run_entry
 from feeds.pages.site import Site
 from feeds.words.attribution import find_attribution
@@ -30,6 +30,12 @@ class PortalState:
     portal: Portal
     runs: LastRuns | None
     told: str
+
+    @property
+    def only_kind(self) -> Kind | None:
+        """What it tells of, where that is of one kind."""
+        kinds = find_kinds(self.portal)
+        return kinds[0] if len(kinds) == 1 else None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -104,10 +110,16 @@ def render_status(
 
 
 def render_status_json(
-    states: Sequence[PortalState], channels: Sequence[tuple[Channel, int | None]], visits: Mapping[str, Any]
+    states: Sequence[PortalState],
+    channels: Sequence[tuple[Channel, int | None]],
+    visits: Mapping[str, Any],
+    *,
+    sample: bool,
 ) -> bytes:
-    """The same for programs: portals with their last run, feeds with the time of their newest change, and visits."""
+    """The same for programs: portals with their last run, feeds with the time of their newest change, and visits;
+    ``sample`` says that all of it is made up."""
     status = {
+        "sample": sample,
         "portals": [
             {
                 "id": state.portal.id,

@@ -8,10 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Category, Kind, Method, Status
-from feeds.definitions import OPEN, Group
-from feeds.pages.listing import PAGE_ROWS, find_chip
+from feeds.definitions import BIDDABLE, OPEN, Group
+from feeds.pages.listing import PAGE_ROWS
 from feeds.pages.lists import Card
-from feeds.pages.narrowing import MOST_CHOICES, SHOWN, SPANS, THRESHOLDS
+from feeds.pages.marks import find_chip
+from feeds.pages.narrowing import MOST_CHOICES, SHOWN, SPANS, THRESHOLDS, name_active, name_under_way
 from feeds.pages.site import Site
 from feeds.query import list_pairs
 from feeds.words.wording import Wording
@@ -46,6 +47,10 @@ _PHRASES = (
     "only_retenders",
     "no_retenders",
     "any_status",
+    "active",
+    "all_active",
+    "not_closed",
+    "perubahan",
     "announced_on",
     "method_name",
     "semua",
@@ -107,7 +112,7 @@ def render_search(site: Site, cards: Sequence[Card]) -> bytes:
         "static-search.html",
         PATH,
         words=json.dumps(_find_words(site), ensure_ascii=False, separators=(",", ":")),
-        form_pairs=list_pairs(OPEN, "q"),
+        form_pairs=list_pairs(BIDDABLE, "q"),
         slices=[card for card in cards if card.count and card.feed.group is not Group.GENERAL],
         discover=[feed for feed in general if feed.id in {"semua", "perubahan"}],
     )
@@ -122,7 +127,9 @@ def _find_words(site: Site) -> dict[str, Any]:
         **{phrase: wording.say(phrase, **blanks) for phrase in _PHRASES},
         "labels": {field: wording.label(field) for field in _LABELS},
         "names": {code: wording.name(code) for code in _CODES},
-        "chips": {status: chip for status in Status if (chip := find_chip(status, wording))},
+        "chips": {status: find_chip(status, Kind.RECORDED, wording) for status in Status},
+        "actives": {kind: name_active([kind], wording) for kind in Kind if kind not in OPEN.kind},
+        "under_way": name_under_way(wording),
         "spans": [moment.text for moment in SPANS],
         "shown": SHOWN,
         "choices_shown": MOST_CHOICES,

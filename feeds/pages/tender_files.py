@@ -7,12 +7,13 @@ import gc
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing import get_context
+from typing import Any
 
 from aggregator.database import to_micros
 from aggregator.filters import Filter
@@ -25,25 +26,27 @@ from feeds.definitions import Channel, Feed, Format, Group
 from feeds.entries import Around, make_id, tender_entry
 from feeds.pages.site import Site
 from feeds.pages.tender_page import is_open, render_tender_page
-from feeds.tree import File, Part, Tree
+from feeds.tree import File, Tree
 
 MANY = 1500  # purchases: from here on processes of their own render faster than they start
 MOST_PROCESSES = 8
 
 _CHUNK = 100  # purchases that are read and rendered at once
 _AHEAD = 60  # chunks that may wait to be written: 100 MB at the most
+_NEVER = 2**63  # microseconds: after all times
 
 Files = dict[str, File]
 
 
 @dataclass(frozen=True, slots=True)
 class TenderFiles:
-    """The pages of one edition as they are at ``now``. ``makers`` moves with whatever else the bytes come from,
-    ``discover`` are the feeds that readers find on the pages."""
+    """The pages of one edition as they are at ``now``. ``state`` moves with the database, ``makers`` with whatever else
+    the bytes come from; ``discover`` are the feeds that readers find on the pages."""
 
     site: Site
     repository: Repository
     now: datetime
+    state: str
     makers: str
     discover: Sequence[Feed]
     find_around: Callable[[], Around]
@@ -51,13 +54,20 @@ class TenderFiles:
     @contextmanager
     def rendering(self, tree: Tree) -> Iterator[Callable[[], None]]:
         """Keeps what has not moved, and begins to render the rest; calling what it gives writes that."""
+        whole, now = f"{self.site.prefix}tenders", to_micros(self.now)
+        last = tree.find_kept(whole)  # a part without files: its facts are about all pages together
+        state = _digest(self.makers, self.state)
+        if last and last.fingerprint == state and now < last.facts["until"] and tree.keep_all(f"{whole}/"):
+            yield lambda: None
+            return
         versions = self.repository.find_versions({portal.id for portal in self.site.config.portal})
-        warned, now = self._find_warned(tree, versions).fingerprint, to_micros(self.now)
+        facts = self._find_facts(versions, last.facts if last else {})
+        tree.save(whole, state, {}, facts)
         moved: list[tuple[Version, str, str]] = []
         for version in versions:
             name = f"{self.site.prefix}{tender_path(*version.identity).removesuffix('.html')}"
             is_late = version.closes is not None and version.closes <= now
-            fingerprint = _digest(self.makers, warned, version.identity, version.others, version.mark, is_late)
+            fingerprint = _digest(self.makers, facts["warned"], version.identity, version.others, version.mark, is_late)
             if tree.find_kept(name, fingerprint) is None:
                 moved.append((version, name, fingerprint))
         renderer = _Renderer(self, self.find_around()) if moved else None
@@ -69,14 +79,15 @@ class TenderFiles:
 
             yield write
 
-    def _find_warned(self, tree: Tree, versions: Sequence[Version]) -> Part:
-        """A part without files, whose fingerprint moves with the blacklist: that is read only where a notice moved."""
-        name = f"{self.site.prefix}blacklist"
+    def _find_facts(self, versions: Sequence[Version], last: Mapping[str, Any]) -> dict[str, Any]:
+        """Until when pages stay the same while the database does, in microseconds since 1970 UTC; and what moves with
+        the blacklist, which is read only where a notice moved."""
+        now = to_micros(self.now)
+        deadlines = (version.closes for version in versions if version.closes is not None and version.closes > now)
         notices = _digest(*(version.mark for version in versions if version.identity[1] is Kind.NOTICE))
-        kept = tree.find_kept(name)
-        if kept is None or kept.facts.get("notices") != notices:
-            kept = tree.save(name, self.find_around().blacklist.fingerprint, {}, {"notices": notices})
-        return kept
+        is_known = last.get("notices") == notices
+        warned = last["warned"] if is_known else self.find_around().blacklist.fingerprint
+        return {"until": min(deadlines, default=_NEVER), "notices": notices, "warned": warned}
 
 
 class _Renderer:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
+from itertools import takewhile
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from aggregator.config import Portal
 from aggregator.filters import Filter
-from aggregator.models import Award, Contract, Event, Kind, Milestone, Money, Record, Status, Tender
+from aggregator.models import Award, Contract, Kind, Milestone, Money, Record, Status, Tender
 from aggregator.versions import Told
 from feeds.addresses import tender_path
 from feeds.definitions import OPEN, PURCHASES, Feed
 from feeds.entries import MOST_TITLE, Around, find_sanctions, find_url
 from feeds.pages.history import Change, Past, find_former_rows, tell_history
 from feeds.pages.json_ld import describe_page
+from feeds.pages.marks import Mark, find_mark
 from feeds.pages.site import Site
 from feeds.query import render_query
 from feeds.words.attribution import find_attribution
 from feeds.words.glossary import explain
-from feeds.words.sentences import RECORDS, list_facts, tell_award, tell_tender
+from feeds.words.sentences import list_facts, tell_award, tell_tender
 from feeds.words.text import clip, plain, web_address
-from feeds.words.wording import Language, Wording
+from feeds.words.wording import RECORDS, Language, Wording
 
 MOST_PAGE = 40_000  # bytes of HTML
 _MOST_ABOUT = 300
@@ -49,15 +51,6 @@ _ask = lru_cache(2048)(render_query)  # categories and work units come again on 
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A tag: its word, icon and tone."""
-
-    text: str
-    icon: str
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Figure:
     """An amount in the head of the page; ``meaning`` explains its label."""
 
@@ -78,7 +71,8 @@ class Card:
 
 
 class Step(NamedTuple):
-    """A row of the schedule: when it starts and ends, for programs and in words (empty where that is not told).
+    """A row of the schedule: when it starts and ends, for programs and in words (empty where that is not told); of a
+    plan in months.
 
     ``was`` is its time before it was moved, ``meanings`` explain terms in its title.
     """
@@ -128,7 +122,8 @@ class SourceLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenderPage:
-    """All that the template shows; texts are plain, times in the zone of the portal that announces."""
+    """All that the template shows; texts are plain, times in the zone of the portal that announces. ``stopped`` is
+    when what goes no further was found so, ``ask`` says whom to ask, in front of the portal's name."""
 
     tender: Tender
     title: str
@@ -151,12 +146,14 @@ class TenderPage:
     steps: Sequence[Step]
     steps_note: str
     more_steps: int
-    marks_steps: bool
+    stopped: str
     facts: Sequence[Fact]
     changes: Sequence[Change]
     more_changes: int
     first_seen: str
+    ask: str
     is_active: bool
+    is_open: bool
 
 
 def is_open(tender: Tender, now: datetime) -> bool:
@@ -194,23 +191,31 @@ def tell_page(site: Site, told: Told, around: Around, now: datetime, room: Room)
     names = {source.portal: plain(around.portals[source.portal].name) for source in record.sources}
     meanings = _Meanings(language)
     figures = list(_tell_figures(tender, wording, meanings))
+    card = _tell_card(tender, told.history, wording, now)
+    unit = clip(plain(tender.procuring_entity or tender.buyer or ""), _MOST_NAME)
+    head = {
+        (wording.label("procuring_entity" if tender.procuring_entity else "buyer"), unit),
+        (card.label, card.text),
+        *((figure.label, figure.text) for figure in figures),
+    }
     rows = () if tender.kind is Kind.NEWS else tender.milestones
     dated = len({time.astimezone(portal.zone).year for row in rows for time in (row.starts, row.ends) if time}) > 1
-    tell = wording.months if tender.kind is Kind.PLAN else partial(wording.period, dated=dated)
-    steps = list(_tell_steps(rows[: room.rows], told.history, wording, meanings, tell))
+    is_plan = tender.kind is Kind.PLAN
+    tell = wording.months if is_plan else partial(wording.period, dated=dated)
+    steps = list(_tell_steps(rows[: room.rows], told.history, wording, meanings, tell, in_months=is_plan))
     return TenderPage(
         tender=tender,
         title=clip(plain(tender.title) or tender.key, MOST_TITLE),
         about=_tell_about(tender, wording),
         marks=list(_tell_marks(tender, wording, now)),
-        unit=clip(plain(tender.procuring_entity or tender.buyer or ""), _MOST_NAME),
+        unit=unit,
         unit_query=_ask_for_unit(tender),
         figures=figures,
         opening=_tell_opening(tender, wording),
         missing=_tell_missing(tender, wording),
         cautions=find_sanctions(record, around.blacklist, wording)[0],
         reasons=list(_tell_reasons(tender, wording)),
-        card=_tell_card(tender, told.history, wording, now),
+        card=card,
         official=_official(record, portal, wording),
         others=list(_other_sources(record, around.portals, wording)),
         credits=list(_credits(record, portal, around.portals)),
@@ -218,27 +223,21 @@ def tell_page(site: Site, told: Told, around: Around, now: datetime, room: Room)
         follow=render_query(Filter(portal=(tender.portal,), kind=(tender.kind,), key=(tender.key,))),
         result=_tell_result(tender, wording, room),
         steps=steps,
-        steps_note="" if tender.kind is Kind.PLAN else _note_steps(rows, wording, dated),
+        steps_note="" if is_plan else _note_steps(rows, wording, dated),
         more_steps=len(rows[room.rows :]),
-        marks_steps=tender.status not in _OFF,
-        facts=list(_tell_facts(tender, wording, meanings, room.text)),
+        stopped=_find_stop(record, told.history, portal),
+        facts=list(_tell_facts(tender, head, wording, meanings, room.text)),
         changes=tell_history(told.history, wordings, names if len(names) > 1 else {}, room.changes, room.text),
         more_changes=len(told.history[room.changes :]),
         first_seen=wording.short_time(record.first_seen),
+        ask=wording.say(_find_question(tender)),
         is_active=tender.status in {Status.ACTIVE, Status.PLANNED, None} and tender.kind is not Kind.NEWS,
+        is_open=is_open(tender, now) and not tender.awards,
     )
 
 
+_COMING = {Status.ACTIVE, Status.PLANNED}
 _OFF = {Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN}
-_MARKS: Mapping[Status, tuple[str, str]] = {
-    Status.PLANNED: ("calendar", ""),
-    Status.ACTIVE: ("ring", "open"),
-    Status.COMPLETE: ("check", "done"),
-    Status.CANCELLED: ("shut", ""),
-    Status.UNSUCCESSFUL: ("shut", ""),
-    Status.WITHDRAWN: ("gone", ""),
-}
-_TONES = {Status.ACTIVE: "open", Status.COMPLETE: "done"}
 
 
 class _Meanings:
@@ -266,10 +265,8 @@ def _explain(texts: tuple[str, ...], language: Language) -> tuple[tuple[str, str
 
 def _tell_marks(tender: Tender, wording: Wording, now: datetime) -> Iterator[Mark]:
     if tender.status and tender.kind is not Kind.NEWS:
-        word = wording.status(tender.status, tender.deadline or tender.registration_deadline, now)
-        icon, tone = _MARKS[tender.status]
-        is_late = word != wording.name(tender.status)
-        yield Mark(word, "shut" if is_late else icon, "" if is_late else tone)
+        closes = tender.deadline or tender.registration_deadline
+        yield find_mark(tender.status, tender.kind, closes, now, wording)
     yield Mark(wording.name(tender.kind), "page")
     if tender.retender:
         yield Mark(wording.label("retender"), "again")
@@ -282,18 +279,13 @@ def _tell_figures(tender: Tender, wording: Wording, meanings: _Meanings) -> Iter
         if money or (expected and tender.status in {Status.ACTIVE, Status.PLANNED}):
             label = _label(tender, field, wording)
             meaning = " ".join(sentence for _, sentence in meanings.find(label))
-            yield Figure(label, _show_money(money, wording) if money else wording.say("none"), meaning)
+            yield Figure(label, wording.money(money) if money else wording.say("none"), meaning)
 
 
 def _label(tender: Tender, field: str, wording: Wording) -> str:
     """What is recorded after it was bought has a value, but no HPS."""
     is_recorded = field == "value" and tender.kind in RECORDS
     return wording.say("worth") if is_recorded else wording.label(field)
-
-
-def _show_money(money: Money, wording: Wording) -> str:
-    """Without cents where there are none; the facts tell them."""
-    return wording.money(money).removesuffix(",00" if wording.language == "id" else ".00")
 
 
 def _tell_about(tender: Tender, wording: Wording) -> str:
@@ -362,9 +354,14 @@ def _tell_card(tender: Tender, past: Past, wording: Wording, now: datetime) -> C
         label = wording.label("deadline" if tender.deadline else "registration_deadline")
         closes = closes.astimezone(wording.zone)
         return Card(label, wording.long_time(closes), closes, "open" if closes > now else "")
-    if tender.status in {Status.ACTIVE, Status.PLANNED}:
-        told = wording.say("unread") if "deadline" in tender.unread else wording.say("no_dates").capitalize()
-        return Card(wording.label("deadline"), told, None, _tone(tender))
+    if tender.status in _COMING and tender.kind in RECORDS:
+        told = wording.date(tender.published) if tender.published else wording.say("none").capitalize()
+        return Card(wording.label("recorded_published"), told, None, "")
+    if tender.status in _COMING:
+        # Of what is planned the portal says itself that there is no schedule: nothing was left unread.
+        is_unread = tender.status is Status.ACTIVE and "deadline" in tender.unread
+        told = wording.say("unread") if is_unread else wording.say("no_dates").capitalize()
+        return Card(wording.label("deadline"), told, None, "open" if tender.status is Status.ACTIVE else "")
     signed = next((contract.date for contract in tender.contracts if contract.date), None)
     if tender.status is Status.COMPLETE and signed:
         return Card(
@@ -372,29 +369,34 @@ def _tell_card(tender: Tender, past: Past, wording: Wording, now: datetime) -> C
         )
     name = wording.name(tender.status) if tender.status else wording.name(tender.kind)
     since = _find_since(tender, past)
-    return Card(name, wording.say("found_on", date=wording.date(since)) if since else "", None, _tone(tender))
-
-
-def _tone(tender: Tender) -> str:
-    return _TONES.get(tender.status, "") if tender.status else ""
+    tone = "done" if tender.status is Status.COMPLETE else ""
+    return Card(name, wording.say("found_on", date=wording.date(since)) if since else "", None, tone)
 
 
 def _starts(row: Milestone) -> float:
     return row.starts.timestamp() if row.starts else 0.0
 
 
-_ENDS: Mapping[Status | None, frozenset[Event]] = {
-    Status.CANCELLED: frozenset({Event.CANCELLED}),
-    Status.UNSUCCESSFUL: frozenset({Event.UNSUCCESSFUL}),
-    Status.WITHDRAWN: frozenset({Event.WITHDRAWN}),
-    Status.COMPLETE: frozenset({Event.AWARD, Event.CONTRACT}),
-}
-
-
 def _find_since(tender: Tender, past: Past) -> datetime | None:
-    """When a reading first found it ended this way."""
-    wanted = _ENDS.get(tender.status, frozenset())
-    return next((release.time for release, _ in past if wanted & set(release.events)), None)
+    """When a reading first found it as it now stands."""
+    own = ((release, then) for release, then in past if then.identity == tender.identity)
+    since = [release.time for release, _ in takewhile(lambda each: each[1].status is tender.status, own)]
+    return since[-1] if since else None
+
+
+def _find_stop(record: Record, past: Past, portal: Portal) -> str:
+    """When what was called off, or is no longer on its portal, was found so; empty for all else."""
+    if record.tender.status not in _OFF:
+        return ""
+    return (_find_since(record.tender, past) or record.changed).astimezone(portal.zone).isoformat(timespec="seconds")
+
+
+_QUESTIONS = {Kind.PLAN: "ask_plan", Kind.NOTICE: "ask_notice", Kind.NEWS: "ask_news"}
+
+
+def _find_question(tender: Tender) -> str:
+    can_ask = tender.kind in OPEN.kind and tender.status in {*_COMING, None} and not tender.awards
+    return "ask_bidding" if can_ask else _QUESTIONS.get(tender.kind, "ask_purchase")
 
 
 def _official(record: Record, portal: Portal, wording: Wording) -> SourceLine:
@@ -441,12 +443,16 @@ def _tell_result(tender: Tender, wording: Wording, room: Room) -> Result | None:
     told += [(wording.say(signed), contract) for contract in tender.contracts]
     if not told or tender.kind in {Kind.NEWS, Kind.NOTICE}:
         return None
-    lines = [(label, text) for label, award in told[: room.winners] if (text := tell_award(award, wording))]
     price = _find_price(tender)
     name = wording.say(signed if tender.contracts else "price")
     bars, compared = (_draw_bars(tender, price, name, wording), _compare(tender, price, wording)) if price else ((), "")
-    heading = signed if not tender.awards else "result" if tender.contracts else "winner"
-    return Result(wording.say(heading), lines, len(told[room.winners :]), bars, compared)
+    heading = wording.say(signed if not tender.awards else "result" if tender.contracts else "winner")
+    lines = [
+        ("" if label == heading else label, text)
+        for label, award in told[: room.winners]
+        if (text := tell_award(award, wording))
+    ]
+    return Result(heading, lines, len(told[room.winners :]), bars, compared)
 
 
 def _find_price(tender: Tender) -> Award | None:
@@ -483,7 +489,8 @@ def _compare(tender: Tender, price: Award, wording: Wording) -> str:
         way = "equal" if not gap else "below" if amount.amount < value.amount else "above"
         said.append(wording.say(f"price_{way}", difference=difference))
     if isinstance(price, Contract) and price.date and tender.published and tender.published < price.date:
-        said.append(wording.say("took", span=wording.span(tender.published, price.date)))
+        took = "took_to_realisation" if tender.kind in RECORDS else "took"
+        said.append(wording.say(took, span=wording.span(tender.published, price.date)))
     return " ".join(said)
 
 
@@ -493,8 +500,11 @@ def _tell_steps(
     wording: Wording,
     meanings: _Meanings,
     tell: Callable[[datetime | None, datetime | None], tuple[str, str]],
+    *,
+    in_months: bool,
 ) -> Iterator[Step]:
-    """``tell`` words the start and the end of a row."""
+    """``tell`` words the start and the end of a row. A month is told as such to programs too: it is not over before
+    its last day is."""
     former = find_former_rows(rows, past)
     for row in rows:
         title = clip(plain(row.title), 150)
@@ -504,7 +514,7 @@ def _tell_steps(
         was = ""
         if old:  # only the end, where the start stayed
             was = " – ".join(filter(None, tell(None if old.starts == row.starts else old.starts, old.ends)))
-        first, last = (time.isoformat() if time else "" for time in times)
+        first, last = (time.isoformat()[: 7 if in_months else None] if time else "" for time in times)
         yield Step(title, first, starts, last, ends, was, meanings.find(title))
 
 
@@ -520,20 +530,18 @@ def _note_steps(rows: Sequence[Milestone], wording: Wording, dated: bool) -> str
 _ELSEWHERE = ("awards", "contracts", "milestones", "retender_reason", "cancellation_reason")
 
 
-def _tell_facts(tender: Tender, wording: Wording, meanings: _Meanings, length: int) -> Iterator[Fact]:
-    """All that is known but what the page tells elsewhere; at the end what is not announced."""
+def _tell_facts(
+    tender: Tender, head: Collection[tuple[str, str]], wording: Wording, meanings: _Meanings, length: int
+) -> Iterator[Fact]:
+    """All that is known but what the page tells elsewhere; ``head`` are labels and texts that stand above."""
     if tender.kind is Kind.NEWS:
         return
     elsewhere = {wording.label(field) for field in _ELSEWHERE}
     renamed = {wording.label("value"): _label(tender, "value", wording)}
-    facts = [(renamed.get(label, label), text) for label, text in list_facts(tender, wording) if label not in elsewhere]
-    ended = tender.status not in {Status.ACTIVE, Status.PLANNED, None}
-    if ended and tender.participants is not None:
+    listed = [(renamed.get(label, label), text) for label, text in list_facts(tender, wording)]
+    facts = [fact for fact in listed if fact not in head and fact[0] not in elsewhere]
+    if tender.status not in {*_COMING, None} and tender.participants is not None:
         facts.append((wording.label("participants"), str(tender.participants)))
-    told = {label for label, _ in facts}
-    for field in ("value", "deadline") if tender.kind in OPEN.kind and tender.status is Status.ACTIVE else ():
-        if wording.label(field) not in told and field not in tender.unread:
-            facts.append((wording.label(field), wording.say("none")))
     worded = {wording.label(field) for field in ("kind", "category", "method", "stage")}
     for label, text in facts:
         meant = (label, text) if label in worded else (label,)

@@ -1,4 +1,4 @@
-"""This week: what closes in the seven days from today on, and what the seven days up to today brought. Pure."""
+"""This week: what has yet to close in seven days from today on, and what the seven days up to today brought. Pure."""
 
 from __future__ import annotations
 
@@ -65,12 +65,17 @@ class Span:
 
     @property
     def closing(self) -> Filter:
-        """Open packages that close in these days, soonest first."""
-        return _closing_between(self.today, self.last)
+        """Open packages that close in these days from now on, soonest first."""
+        return self.closing_between(self.today, self.last)
+
+    def closing_between(self, first: date, last: date) -> Filter:
+        """Those that close from one of these days on up to another; what closed earlier today is over."""
+        start = Moment("+0d" if first == self.today else first.isoformat())
+        return replace(OPEN, deadline_from=start, deadline_to=Moment(last.isoformat()), sort=Sort.DEADLINE)
 
     @property
     def new(self) -> Filter:
-        """Open packages that were published in the days whose news is told."""
+        """Packages, open or under way, that were published in the days whose news is told."""
         return replace(OPEN, published_from=Moment(self.first.isoformat()))
 
     @property
@@ -81,10 +86,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    """What the page tells ``now``. ``closing``: all that close, soonest first; ``new``: some of the ``new_count`` new
+    """What the page tells. ``closing``: all that close, soonest first; ``new``: some of the ``new_count`` new
     ones; ``winners`` and ``called_off``: each purchase once, by its newest release."""
 
-    now: datetime
     span: Span
     closing: Sequence[Record]
     new: Sequence[Record]
@@ -105,11 +109,6 @@ class NewsRow:
     told: str
     time: datetime
     time_text: str
-
-
-def _closing_between(first: date, last: date) -> Filter:
-    start, end = Moment(first.isoformat()), Moment(last.isoformat())
-    return replace(OPEN, deadline_from=start, deadline_to=end, sort=Sort.DEADLINE)
 
 
 def find_span(now: datetime, zone: ZoneInfo) -> Span:
@@ -140,15 +139,13 @@ def render_week(site: Site, week: Week, feeds: Sequence[Feed]) -> bytes:
     language = site.config.publisher.language
     span = week.span
     by_day = Counter(_find_closes(record).astimezone(span.zone).date() for record in week.closing)
-    # What closed this morning counts in its day, but a row is worth more for what can still be bid for.
-    coming = [record for record in week.closing if _find_closes(record) > week.now]
     return site.render(
         "week.html",
         PATH,
         week=week,
         span=span,
-        days=[(day, by_day[day], render_query(_closing_between(day, day))) for day in span.days],
-        closing=[make_row(record, portals, language, "") for record in coming[:MOST_SHOWN]],
+        days=[(day, by_day[day], render_query(span.closing_between(day, day))) for day in span.days],
+        closing=[make_row(record, portals, language, "") for record in week.closing[:MOST_SHOWN]],
         closing_query=render_query(span.closing),
         new=[make_row(record, portals, language, "") for record in week.new],
         new_query=render_query(span.new),

@@ -14,16 +14,16 @@ from aggregator.filters import MAX_ROWS, Filter, Sort
 from aggregator.models import Record, Status
 from aggregator.repository import LastRuns, Repository
 from feeds.contents import Contents, find_moving
-from feeds.definitions import FEED_LIMIT, OPEN, Channel, Feed, Format, Group, find_first_day, make_channel
+from feeds.definitions import BIDDABLE, FEED_LIMIT, Channel, Feed, Format, Group, find_first_day, make_channel
 from feeds.entries import Around, Entry, fit_entries, make_id
 from feeds.formats import RENDERERS
 from feeds.opml import make_title
 from feeds.pages.listing import NOTED, PAGE_ROWS, Row, make_row, tell_last_changes
 from feeds.pages.lists import MOST_LINES, find_note, list_formats
-from feeds.pages.narrowing import MOST_COUNTED, Choice, list_spans, tell_search
+from feeds.pages.narrowing import MOST_COUNTED, Choice, list_spans, tell_search, with_status
 from feeds.pages.portals import tell_portals
 from feeds.pages.site import Site
-from feeds.query import MAX_PAGE, parse_query, render_query
+from feeds.query import MAX_PAGE, Entries, parse_entries, parse_query, render_query
 from feeds.serving.answers import Answers, Rendered
 from feeds.serving.files import HeldFile
 from feeds.words.text import clip, plain
@@ -33,6 +33,7 @@ FEED_PATH = "feeds/search"  # and .rss, .atom, .json, .ics
 PAGE_PATH = "cari.html"
 
 MOST_TITLE = 250
+_KINDS: tuple[Entries, ...] = ("tenders", "changes")
 MOST_WORD = 40
 MOST_WAYS = 2  # out of a search that finds nothing
 MOST_NOTES = 200  # releases looked through for the last changes of a page's rows
@@ -54,13 +55,14 @@ class Searching:
 
     async def find_feed(self, config: Config, form: Format, raw: str) -> HeldFile:
         """The feed that the query string ``raw`` asks for; FilterError where it cannot be read."""
-        wanted, _ = parse_query(raw)
+        (wanted, _), entries = parse_query(raw), parse_entries(raw)
+        if entries == "changes":
+            wanted = replace(wanted, sort=Sort.PUBLISHED)  # changes come newest first, whatever finds their packages
         path = f"{FEED_PATH}.{form}"
-        asked = make_search_feed(wanted, "").calendar_filter if form is Format.CALENDAR else wanted
-        render = partial(self._render_feed, config, form, wanted)
-        return await self._answers.find(
-            f"{path}?{render_query(wanted)}", path, render, moves=any(True for _ in find_moving(asked))
-        )
+        asked = make_search_feed(wanted, "", entries).calendar_filter if form is Format.CALENDAR else wanted
+        render = partial(self._render_feed, config, form, wanted, entries)
+        name = f"{path}?{render_query(wanted, entries=entries)}"
+        return await self._answers.find(name, path, render, moves=any(True for _ in find_moving(asked)))
 
     async def find_page(self, site: Site, raw: str) -> HeldFile:
         """The page of an edition; FilterError where ``raw`` cannot be read."""
@@ -70,11 +72,11 @@ class Searching:
         # it counts what closes soon, from now
         return await self._answers.find(f"{path}?{render_query(wanted, number)}", path, render, moves=True)
 
-    def _render_feed(self, config: Config, form: Format, wanted: Filter, now: datetime) -> Rendered:
+    def _render_feed(self, config: Config, form: Format, wanted: Filter, kind: Entries, now: datetime) -> Rendered:
         contents = Contents(config, self._repository, now, by_portal=True)
         contents.around = self._find_around(contents)
         wording = Wording(config.publisher.language, ZoneInfo(config.publisher.timezone))
-        feed = make_search_feed(wanted, tell_search(wanted, contents.find_names(wanted), wording))
+        feed = make_search_feed(wanted, tell_search(wanted, contents.find_names(wanted), wording), kind)
         dated = form is Format.CALENDAR
         entries = fit_entries(contents.find_calendar(feed) if dated else contents.find(feed))
         channel = make_search_channel(feed, wanted, config, entries)
@@ -92,7 +94,7 @@ class Searching:
         contents = Contents(site.config, self._repository, now, by_portal=True)
         runs = self._repository.find_last_runs()
         times = [
-            contents.find_newest_change(wanted, *list_spans(OPEN)),
+            contents.find_newest_change(wanted, *list_spans(BIDDABLE)),
             *(last.last.finished for last in runs.values()),
         ]
         body = render_search_page(site, contents, wanted, number, runs)
@@ -100,32 +102,37 @@ class Searching:
         return Rendered(body, max(known, default=find_first_day(site.config.publisher)))
 
 
-def make_search_feed(wanted: Filter, told: str) -> Feed:
-    """The feed of a search that is ``told`` in words."""
+def make_search_feed(wanted: Filter, told: str, kind: Entries = "tenders") -> Feed:
+    """The feed of a search that is ``told`` in words: of the packages it finds, or of their changes."""
     return Feed(
         id="search",
         title=clip(told, MOST_TITLE),
         short=clip(told, MOST_TITLE),
         description=told,
         group=Group.OWN,
+        kind=kind,
         filter=wanted.with_limit(FEED_LIMIT),
     )
 
 
 def make_search_channel(feed: Feed, wanted: Filter, config: Config, entries: Sequence[Entry]) -> Channel:
     """The channel of a search: its address holds the query, its page is the search itself, no hub knows it."""
-    publisher, query = config.publisher, render_query(wanted)
-    asked = f"?{query}" if query else ""
+    publisher, is_news = config.publisher, feed.kind == "changes"
+    asked, page = (
+        f"?{query}" if query else ""
+        for query in (render_query(wanted, entries="changes" if is_news else "tenders"), render_query(wanted))
+    )
     wording = Wording(publisher.language, ZoneInfo(publisher.timezone))
+    title = wording.say("search_changes", search=feed.title) if is_news else feed.title
     titled = replace(
         feed,
-        title=f"{feed.title} – {make_title(publisher)}",
-        description=wording.say("search_about", search=feed.description),
+        title=f"{title} – {make_title(publisher)}",
+        description=wording.say("search_changes_about" if is_news else "search_about", search=feed.description),
     )
     return replace(
         make_channel(titled, config, entries),
         id=make_id(publisher, FEED_PATH + asked),
-        page_url=f"{publisher.url}{PAGE_PATH}{asked}",
+        page_url=f"{publisher.url}{PAGE_PATH}{page}",
         urls={form: f"{publisher.url}{FEED_PATH}.{form}{asked}" for form in Format},
         hub=None,
     )
@@ -145,8 +152,13 @@ def render_search_page(
     rows = _make_rows(site, contents, list(contents.find_tenders(shown, start)) if total else [])
     told = tell_search(wanted, contents.find_names(wanted), wording)
     query = render_query(wanted, number)
-    followed = render_query(replace(wanted, sort=Sort.PUBLISHED))
-    addresses = list_formats(site, f"{FEED_PATH}.{{form}}?{followed}")
+    addresses, changes = (
+        list_formats(site, f"{FEED_PATH}.{{form}}?{render_query(replace(wanted, sort=Sort.PUBLISHED), entries=kind)}")
+        for kind in _KINDS
+    )
+    is_one = len(wanted.portal) == len(wanted.kind) == len(wanted.key) == 1
+    if is_one:  # whoever follows one package waits for its changes; its calendar has the day
+        addresses, changes = changes[:3] + addresses[3:], []
     return site.render(
         "search.html",
         f"{PAGE_PATH}?{query}" if query else PAGE_PATH,
@@ -165,6 +177,8 @@ def render_search_page(
         states=tell_portals(site.config, runs),
         most_lines=MOST_LINES,
         addresses=addresses,
+        changes=changes,
+        is_one=is_one,
         discover=(),
         discovered=[
             (form.media_type, name, address)
@@ -188,11 +202,11 @@ def _find_ways(contents: Contents, wanted: Filter, wording: Wording) -> list[Cho
     """Out of a search that finds nothing: to similar ones that find something."""
     word = wanted.q.split()[0] if wanted.q else ""
     others = [
-        ("way_complete", replace(wanted, status=(Status.COMPLETE,))),
-        ("way_open", replace(OPEN, q=wanted.q)),
+        ("way_complete", with_status(wanted, Status.COMPLETE)),
+        ("way_open", replace(BIDDABLE, q=wanted.q)),
         ("way_any", Filter(q=wanted.q)),
-        ("way_word", replace(OPEN, q=word)),
-        ("way_all", OPEN),
+        ("way_word", replace(BIDDABLE, q=word)),
+        ("way_all", BIDDABLE),
     ]
     ways = []
     for phrase, other in others:

@@ -67,7 +67,7 @@ const read = (key, value, index) => {
 export const parseQuery = (raw, index) => {
   if (raw.length > 4000) fail("query", "LENGTH", raw, [4000]);
   const given = {};
-  for (const [key, value] of new URLSearchParams(raw)) if (value) (given[key] ||= []).push(value);
+  for (const [key, value] of new URLSearchParams(raw)) if (/[^\p{C}\p{Z}]/u.test(value)) (given[key] ||= []).push(value);
   const wanted = {};
   for (const key of Object.keys(given).filter((each) => KEYS.includes(each))) {
     if (given[key].length > 50) fail(key, "TOO_MANY", "", [50]);

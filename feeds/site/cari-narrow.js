@@ -1,7 +1,9 @@
 // A search in words, and what it can be narrowed by: what narrowing.py and wording.py do on the server.
 import { find, fold, offsetOf, renderQuery, resolve } from "./cari-find.js";
 
+const NOW = "+0d";
 export const OPEN = { kind: ["non_tender", "tender"], status: ["active"] };
+export const BIDDABLE = { ...OPEN, deadline_from: [NOW] };
 export const lang = document.documentElement.lang;
 export const id = lang === "id";
 export const words = JSON.parse(document.querySelector("[data-words]").dataset.words);
@@ -37,6 +39,24 @@ export const tellTime = (time, zone, clock) => {
 };
 const tellSpan = (text) => (+text.slice(1, -1) === 1 ? say("one_day") : say("days", { count: +text.slice(1, -1) }));
 
+// What can be bid for is open or under way; both have a status and a day.
+const mayBeOpen = ({ kind = [] }) => !kind.length || kind.some((each) => OPEN.kind.includes(each));
+const isActive = (wanted) => `${wanted.status}` === "active" && mayBeOpen(wanted);
+const isBiddable = (wanted) => isActive(wanted) && `${wanted.deadline_from}` === NOW;
+const isUnderWay = (wanted) => isActive(wanted) && `${wanted.deadline_to}` === NOW && !isBiddable(wanted);
+const isAllOpen = ({ kind }) => `${kind}` === `${OPEN.kind}`;
+const ofAnyStatus = (wanted) => {
+  const { deadline_from: from = [], deadline_to: to = [] } = wanted;
+  const isSpan = isBiddable(wanted) && /^\+/.test(to);
+  return { ...wanted, status: [], deadline_from: isBiddable(wanted) ? [] : from, deadline_to: isSpan || isUnderWay(wanted) ? [] : to };
+};
+export const withStatus = (wanted, status) => ({ ...ofAnyStatus(wanted), status: [status] });
+const activeFrom = (wanted, day) => {
+  const kinds = (wanted.kind || []).filter((kind) => OPEN.kind.includes(kind));
+  return { ...withStatus(wanted, "active"), kind: kinds.length ? kinds : OPEN.kind, [day]: [NOW] };
+};
+const nameStatus = (code, { kind }) =>
+  code === "active" ? [...new Set(kind.map((each) => words.actives[each]))].join(" / ") : words.names[code];
 
 export const tellParts = (wanted, spell, index) => {
   const parts = [];
@@ -63,18 +83,26 @@ export const tellParts = (wanted, spell, index) => {
   each("key", (key) => say("keyed", { key }));
   each("portal", (name) => index.portals.find(([portal]) => portal === fold(name))?.[1] || name);
   each("year", (year) => say("of_year", { year }));
-  if (`${wanted.kind}` !== `${OPEN.kind}`) each("kind", called);
-  if (`${wanted.status}` !== `${OPEN.status}`) each("status", called);
+  const [from = [], to = []] = [wanted.deadline_from, wanted.deadline_to];
+  if (!isAllOpen(wanted)) each("kind", called);
+  if (!mayBeOpen(wanted)) each("status", (code) => nameStatus(code, wanted));
+  else if (isUnderWay(wanted)) tell(words.under_way, "status", "deadline_to");
+  else if (isActive(wanted) && !from.length && !to.length) tell(say("active"), "status");
+  else if (!isActive(wanted)) each("status", called);
   const moment = (text) => {
     if (!/^[+-]/.test(text)) return tellTime(resolve(text, 0, index.zone, 0), index.zone, /[T ]/.test(text)).text;
     const days = parseInt(text);
     return say(days > 0 ? "days_ahead" : days ? "days_ago" : "moment", { count: Math.abs(days) });
   };
   const times = ["deadline_from", "deadline_to", "published_from", "published_to", "changed_since"];
-  if (`${wanted.deadline_from}` === "+0d" && /^\+/.test(wanted.deadline_to)) {
-    tell(say("closes_within", { span: tellSpan(wanted.deadline_to[0]) }), ...times.splice(0, 2));
+  if (`${from}` === NOW && /^\+/.test(to)) {
+    tell(say("closes_within", { span: tellSpan(to[0]) }), ...times.splice(0, 2).slice(isBiddable(wanted) ? 1 : 0));
+  } else if (isBiddable(wanted)) times.shift();
+  else if (isUnderWay(wanted)) times.splice(1, 1);
+  for (const key of times) {
+    const [text] = wanted[key] || [];
+    if (text) tell(say(key === "deadline_from" && text === NOW ? "not_closed" : key, { time: moment(text) }), key);
   }
-  for (const key of times) if (wanted[key]?.length) tell(say(key, { time: moment(wanted[key][0]) }), key);
   const [[retender], [limit]] = [wanted.retender || [], wanted.limit || []];
   if (retender) tell(say(retender === "true" ? "only_retenders" : "no_retenders"), "retender");
   if (limit) tell(say("at_most", { count: limit }), "limit");
@@ -82,7 +110,8 @@ export const tellParts = (wanted, spell, index) => {
 };
 export const tellSearch = (wanted, parts) => {
   const labels = parts.map(({ label }) => label);
-  if (`${wanted.status}` === `${OPEN.status}`) return labels.join(", ") || say("semua");
+  if (`${labels}` === say("active") && isAllOpen(wanted)) return say("all_active");
+  if (`${wanted.status}` === "active") return labels.join(", ") || say("semua");
   return [...labels, ...(wanted.status?.length ? [] : [say("any_status")])].join(", ");
 };
 
@@ -95,9 +124,9 @@ export const makeFacets = (wanted, spell, index) => {
   };
   const some = (choices) => choices.filter((each) => each.number || each.chosen);
   const spelt = {};
-  const by = (key, held = wanted[key] || []) => {
+  const by = (key, held = wanted[key] || [], within = free) => {
     const numbers = new Map();
-    for (const row of find({ ...free, [key]: [] }, index)) {
+    for (const row of find({ ...within, [key]: [] }, index)) {
       const value = key === "procuring_entity" ? row.unit && index.folded[row.unit] : row[key];
       if (!value) continue;
       numbers.set(value, (numbers.get(value) || 0) + 1);
@@ -113,9 +142,10 @@ export const makeFacets = (wanted, spell, index) => {
       return { label: name(value), number, chosen, to: { ...wanted, [key]: kept } };
     });
   const called = (code) => words.names[code];
-  const spans = words.spans.map((span) => {
-    const changes = { deadline_from: ["+0d"], deadline_to: [span] };
-    return one(say("within", { span: tellSpan(span) }), changes, { deadline_from: [], deadline_to: [] }, counted(changes));
+  const spans = (isUnderWay(wanted) ? [] : words.spans).map((span) => {
+    const changes = { deadline_from: [NOW], deadline_to: [span] };
+    const cleared = { deadline_from: isBiddable(wanted) ? [NOW] : [], deadline_to: [] };
+    return one(say("within", { span: tellSpan(span) }), changes, cleared, counted(changes));
   });
   const values = words.thresholds.map((least) => {
     const changes = { min_value: [`${least}`], max_value: [] };
@@ -123,15 +153,18 @@ export const makeFacets = (wanted, spell, index) => {
   });
   const held = [...new Set((wanted.procuring_entity || []).map(fold))];
   const units = many("procuring_entity", (unit) => (held.includes(unit) ? spell(unit) : spelt[unit]), held).sort((a, b) => b.chosen - a.chosen);
-  const kinds = (wanted.kind || []).filter((kind) => OPEN.kind.includes(kind));
-  const opened = { ...OPEN, kind: kinds.length ? kinds : OPEN.kind };
-  const isOpen = `${wanted.status}` === `${OPEN.status}`;
-  const scope = `${wanted.kind}` === `${OPEN.kind}` ? [] : wanted.kind || [];
-  const numbers = Object.fromEntries(by("status", []));
+  const any = ofAnyStatus(wanted);
+  const numbers = Object.fromEntries(by("status", [], any));
+  const active = (name, day, chosen) => {
+    const opened = activeFrom(wanted, day);
+    return one(name, chosen ? {} : opened, { ...any, ...(isAllOpen(wanted) && { kind: [] }) }, counted(opened));
+  };
+  const hasOpen = mayBeOpen(wanted);
   const states = [
-    one(called("active"), isOpen ? {} : opened, { status: [], kind: scope }, counted(opened)),
-    ...index.codes.status.filter((status) => status !== "active").map((status) =>
-      one(called(status), { status: [status] }, { status: [] }, numbers[status] || 0)),
+    ...(hasOpen ? [active(called("active"), "deadline_from", isBiddable(wanted))] : []),
+    ...(hasOpen ? [active(words.under_way, "deadline_to", isUnderWay(wanted))] : []),
+    ...index.codes.status.filter((status) => status !== "active" || !hasOpen).map((status) =>
+      one(nameStatus(status, wanted), withStatus(wanted, status), any, numbers[status] || 0)),
   ];
   return [
     ["deadline", say("facet_deadline"), "one", some(spans), words.shown],
@@ -141,6 +174,6 @@ export const makeFacets = (wanted, spell, index) => {
     ["procuring_entity", words.labels.procuring_entity, "many",
       units.slice(0, Math.max(words.choices_shown, held.length)), Math.max(words.shown, held.length)],
     ["kind", words.labels.kind, "many", many("kind", called), words.shown],
-    ["status", words.labels.status, "one", some(states), index.codes.status.length],
+    ["status", words.labels.status, "one", some(states), states.length],
   ].filter(([, , , choices]) => choices.length);
 };

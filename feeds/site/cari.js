@@ -1,6 +1,6 @@
 // The search page of a plain file host: fills itself from cari.json, in the words and the markup of the server's page.
 import { find, fold, load, parseQuery, renderQuery } from "./cari-find.js";
-import { OPEN, count, id, makeFacets, packages, say, tellMoney, tellParts, tellSearch, tellTime, words } from "./cari-narrow.js";
+import { BIDDABLE, OPEN, count, id, makeFacets, packages, say, tellMoney, tellParts, tellSearch, tellTime, withStatus, words } from "./cari-narrow.js";
 
 const WORTHLESS = ["notice", "news"], TOLD_ONCE = ["plan", ...WORTHLESS];
 const ROWS = words.rows, MOST_PAGES = 100, MOST_FEEDS = 5, MOST_WAYS = 2;
@@ -40,7 +40,8 @@ const makeRow = (row, index) => {
     row.methodDetail || words.names[row.method], source].filter(Boolean).join(" · ");
   const closes = row.closes && tellTime(row.closes * 1000, zone, true);
   const isOpen = !row.status || row.status === "active";
-  const chip = !TOLD_ONCE.includes(row.kind) && words.chips[row.status];
+  const isBidding = isOpen && OPEN.kind.includes(row.kind);
+  const chip = !TOLD_ONCE.includes(row.kind) && !isBidding && words.chips[row.status];
   const unit = index.names[row.unit || row.buyer];
   const worth = row.amount !== null ? tellMoney(row.amount, row.currency) : WORTHLESS.includes(row.kind) ? "" : say("none");
   const page = `${root}tenders/${row.home}/${row.kind}/${row.page}.html`;
@@ -77,6 +78,7 @@ const fillFeeds = (wanted, spell, index) => {
     ...(wanted.category || []).map((code) => [index.feeds.category[code], words.names[code]]),
     ...(wanted.method || []).map((code) => [index.feeds.method[code], say("method_name", { name: words.names[code] })]),
   ].filter(([feed]) => feed);
+  if (wanted.key?.length) near.unshift(["perubahan", say("perubahan")]);
   if (!near.length) near.push(["semua", say("semua")]);
   at(".nearest ul").append(...near.slice(0, MOST_FEEDS).map(([feed, label]) => {
     const format = (ending, name) => make("a", { class: "btn", href: `${top}feeds/${feed}.${ending}` }, name);
@@ -88,8 +90,8 @@ const fillEmpty = (wanted, index) => {
   const [q = ""] = wanted.q || [];
   const [word] = q.split(" ");
   const ways = [
-    ["complete", { ...wanted, status: ["complete"] }], ["open", { ...OPEN, q: [q] }], ["any", { q: [q] }],
-    ["word", { ...OPEN, q: [word] }], ["all", OPEN],
+    ["complete", withStatus(wanted, "complete")], ["open", { ...BIDDABLE, q: [q] }], ["any", { q: [q] }],
+    ["word", { ...BIDDABLE, q: [word] }], ["all", BIDDABLE],
   ].map(([phrase, way]) => {
     const to = { ...way, q: (way.q || []).filter(Boolean) };
     return [say(`way_${phrase}`, { word }), to, find(to, index).length];
@@ -103,7 +105,7 @@ const fillPages = (wanted, page, total, shown) => {
   const more = first + shown < total;
   const step = (to, rel, label) =>
     make("a", { class: "btn", rel: `${rel} nofollow`, href: `${root}cari.html?${renderQuery(wanted, to)}` }, label);
-  const told = `${count(first + 1)}–${count(first + shown)} ${id ? "dari" : "of"} ${count(total)} ${id ? "paket" : "packages"}`;
+  const told = page === 1 && !more ? packages(total) : `${count(first + 1)}–${count(first + shown)} ${id ? "dari" : "of"} ${count(total)} ${id ? "paket" : "packages"}`;
   const rest = id ? ". Persempit pencarian untuk melihat sisanya." : ". Narrow the search to see the rest.";
   at(".main .pages").append(
     make("span", {}, told, more && page === MOST_PAGES && rest),
@@ -125,23 +127,17 @@ const fillBand = (wanted, told, total, index) => {
 const fillPills = (wanted, pills) => {
   if (!pills.length) return at(".pills").remove();
   at(".facets").open = true;
-  at(".facets summary").firstChild.after(` (${pills.length}${id ? " aktif" : ""})`);
+  at(".facets summary span").append(` (${pills.length}`, unseen(id ? " aktif" : " active"), ")");
   const cross = () => make("span", { "aria-hidden": "true" }, "×");
   at(".pills").append(
     ...pills.map(({ label, to }) => make("li", {},
       link(to, { class: "pill" }, unseen(id ? "Hapus saringan " : "Remove filter "), label, " ", cross()))),
-    make("li", {}, link({ ...OPEN, q: wanted.q, sort: wanted.sort }, { class: "clear" }, id ? "Hapus semua" : "Clear all")));
+    make("li", {}, link({ ...BIDDABLE, q: wanted.q, sort: wanted.sort }, { class: "clear" }, id ? "Hapus semua" : "Clear all")));
 };
 const fillSorts = (wanted) => {
   const [chosen = "published"] = wanted.sort || [];
-  const first = wanted.deadline_from || [];
-  at(".sorts").append(...[...new Set(["deadline", "published", "value", chosen])].flatMap((sort) => {
-    const isSpared = sort === "deadline" && `${wanted.status}` === `${OPEN.status}`;
-    const wasSpared = chosen === "deadline" && `${first}` === "+0d" && !wanted.deadline_to?.length;
-    const from = isSpared ? (first.length ? first : ["+0d"]) : wasSpared ? [] : first;
-    const to = { ...wanted, deadline_from: from, sort: [sort] };
-    return [" ", link(to, { "aria-current": sort === chosen && "true" }, say(`sort_${sort}`))];
-  }));
+  at(".sorts").append(...[...new Set(["deadline", "published", "value", chosen])].flatMap((sort) =>
+    [" ", link({ ...wanted, sort: [sort] }, { "aria-current": sort === chosen && "true" }, say(`sort_${sort}`))]));
 };
 const fill = (wanted, asked, index) => {
   const spelt = new Map();

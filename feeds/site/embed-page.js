@@ -1,25 +1,38 @@
-// The page for frames: length and theme as its address asks, when the portals were read, and the frame's height.
+// The page for frames: length and theme as its address asks, no package that is closed by now, when the portals were
+// read, and the frame's height.
 (() => {
   "use strict";
   const id = document.documentElement.lang === "id";
   const asked = new URLSearchParams(location.search);
   const secret = /secret=(\w+)/.exec(location.hash)?.[1]; // WordPress names its frames so
   const section = document.querySelector("section");
-  const list = document.querySelector("ol");
+  const rows = [...document.querySelectorAll("li")];
+  const most = Math.max(parseInt(asked.get("items"), 10) || 8, 1);
+  const highest = secret ? 1000 : Infinity; // in pixels: there WordPress cuts its frames
+  const measure = () => Math.ceil(section.getBoundingClientRect().height);
+
+  const isClosed = (row) => Date.parse(row.querySelector("time[data-until]")?.dateTime) < Date.now();
+  const open = rows.filter((row) => !isClosed(row));
+  const shown = (open.length ? open : rows).slice(0, most);
 
   const arrange = () => {
     const theme = asked.get("theme");
     if (["dark", "auto"].includes(theme)) document.documentElement.dataset.theme = theme;
-    if (!list) return;
-    const isPast = (row) => Date.parse(row.querySelector("time[data-closes]")?.dateTime) < Date.now();
-    list.append(...[...list.children].filter(isPast)); // closed since the page was written
-    const most = Math.max(parseInt(asked.get("items"), 10) || 8, 1);
-    [...list.children].forEach((row, index) => (row.hidden = index >= most));
+    const all = document.querySelector("[data-count]");
+    if (!all) return;
+    const count = +all.dataset.count;
+    const told = count > most ? `${count.toLocaleString(id ? "id" : "en")} ` : ""; // else all of them stand there
+    all.textContent = id ? `Semua ${told}paket` : `All ${told}packages`;
+  };
+
+  const fit = () => {
+    rows.forEach((row) => (row.hidden = !shown.includes(row)));
+    for (const row of shown.slice(1).reverse()) row.hidden ||= measure() > highest;
   };
 
   // Both WordPress's own frames (message, value, secret) and the snippet of docs/embedding.md (warta) understand this.
   const send = (message, value) => parent.postMessage({ warta: message, message, value, secret }, "*");
-  const sendHeight = () => send("height", Math.ceil(section.getBoundingClientRect().height));
+  const sendHeight = () => send("height", measure());
 
   const tellReading = async () => {
     const place = document.querySelector("[data-portals]");
@@ -36,10 +49,12 @@
   };
 
   arrange();
+  fit();
   if (parent !== window) {
     addEventListener("message", ({ data }) => data?.message === "ready" && sendHeight());
     sendHeight(); // browsers may not lay out, so not observe, a frame that is hidden until it told its height
-    new ResizeObserver(sendHeight).observe(section);
+    const follow = () => (fit(), sendHeight());
+    new ResizeObserver(() => setTimeout(follow)).observe(section); // not at once: what it hides is a resize again
   }
   if (secret) {
     // WordPress's frames may not lead away by themselves: its page follows the link for them.

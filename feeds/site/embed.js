@@ -23,7 +23,7 @@
     if (title) add(box, "p", { className: "h" }, title);
   };
 
-  // Days and clocks are of the zone that ends the portal's times.
+  // In the zone that ends the portal's times.
   const read = (iso, like) => {
     const at = Date.parse(iso), zone = +/[+-]\d\d(?=:?\d\d$)/.exec(like || iso);
     const local = (time) => new Date(time + zone * 36e5), day = (time) => Math.floor(local(time) / 864e5);
@@ -34,11 +34,6 @@
     const named = { 7: "WIB", 8: "WITA", 9: "WIT" }[zone] || `UTC${zone < 0 ? "" : "+"}${zone}`;
     return local.toLocaleString(say("id", "en-GB"), form) + "\xa0" + named;
   };
-  const money = ({ amount, currency }) => {
-    const short = amount >= 999999.5 && { notation: "compact", compactDisplay: "long" };
-    const number = (+amount).toLocaleString(say("id", "en"), { ...short, maximumFractionDigits: +!!short });
-    return (currency === "IDR" ? "Rp" : `${currency}\xa0`) + number.replace(" ", "\xa0");
-  };
   const addChip = (parent, { at, days }) => {
     const [tone, text] = at < Date.now() ? ["shut", say("Ditutup", "Closed")]
       : days < 1 ? ["now", say("Hari ini", "Today")]
@@ -46,35 +41,41 @@
     if (days < 31) add(parent, "span", { className: `tag ${tone}` }, text);
   };
   const addRow = (list, { title, url, about, time }) => {
-    const { portal, kind, key, value, budget, procuring_entity, buyer, status } = about;
-    const kept = key && /^[A-Za-z0-9][\w.~-]{0,79}$/.test(key) && kind !== "news", row = add(list, "li");
+    const { portal, kind, key, status } = about, row = add(list, "li");
+    const kept = key && /^[A-Za-z0-9][\w.~-]{0,79}$/.test(key) && kind !== "news";
     link(row, kept ? `${base}tenders/${portal}/${kind}/${key}.html` : url, title);
-    const worth = value ? `HPS ${money(value)}` : budget && `${say("Pagu", "Budget")} ${money(budget)}`;
-    add(row, "span", { className: "m" }, [worth, procuring_entity || buyer].filter(Boolean).join(" · "));
-    const when = add(row, "span", { className: "d" });
+    add(row, "span", { className: "m" }, about.about);
+    if (!time.iso) return;
+    const when = add(row, "span", { className: "d", lang: box.lang });
     if (time.closes && status === "active") addChip(when, time);
     add(when, "time", { dateTime: time.iso }, tell(time));
   };
 
   // Closing soonest, no day yet, closed; news as it is.
-  const rank = ({ time: { at, closes } }) => (!closes ? 1e15 : at < Date.now() ? 2e15 - at : at);
-  const fill = ([data, { portals, feeds }]) => {
+  const shut = ({ time: { at, closes } }) => closes && at < Date.now();
+  const rank = (row) => (!row.time.closes ? 1e15 : shut(row) ? 2e15 - row.time.at : row.time.at);
+  const find = (item, portals) => {
+    const about = item._warta, portal = portals.find((each) => each.id === about.portal) || {};
+    const news = about.changes || !about.kind, closes = !news && (about.deadline || about.registration_deadline);
+    return { ...item, about, portal, time: { closes, ...read(news ? item.date_published : closes, portal.read) } };
+  };
+  const fill = ([data, { portals, feeds, sample }]) => {
     id = (lang || data.language) !== "en";
-    const rows = data.items.map((item) => {
-      const about = item._warta || {}, closes = !about.changes && (about.deadline || about.registration_deadline);
-      const portal = portals.find((each) => each.id === about.portal) || {};
-      return { ...item, about, portal, time: { closes, ...read(closes || item.date_published, portal.read) } };
-    }).sort((a, b) => rank(a) - rank(b)).slice(0, most);
+    const rows = data.items.map((item) => find(item, portals)).sort((a, b) => rank(a) - rank(b));
+    const open = rows.filter((row) => !shut(row)), shown = (open[0] ? open : rows).slice(0, most);
     show("ready");
-    box.ariaLabel = title || data.title;
-    if (rows[0]) rows.forEach(addRow.bind(0, add(box, "ol")));
+    Object.assign(box, { ariaLabel: title || data.title, lang: say("id", "en") });
+    if (sample) add(box, "p", { className: "m" }, say("Data contoh: semua karangan.", "Sample data: all made up."));
+    if (shown[0]) shown.forEach(addRow.bind(0, add(box, "ol", { lang: data.language })));
     else add(box, "p", {}, say("Belum ada isi.", "Nothing now."));
     // the oldest reading holds for all
-    const [from] = rows.map((row) => row.portal).filter((each) => each.read).sort((a, b) => read(a.read).at - read(b.read).at);
+    const [from] = shown.map((row) => row.portal).filter((each) => each.read)
+      .sort((a, b) => Date.parse(a.read) - Date.parse(b.read));
     const foot = add(box, "p", { className: "f" });
     add(foot, "span", {}, from ? `${say("Dibaca dari", "Read from")} ${from.name} ${tell(read(from.read))}` : name);
     const ways = add(foot, "span"), { packages, list } = feeds.find((each) => each.id === feed) || {};
-    link(ways, list, packages ? say(`Semua ${packages} paket`, `All ${packages} packages`) : say("Semua", "All"));
+    const all = packages > most ? `${packages} ` : ""; // else all of them stand above
+    link(ways, list, packages ? say(`Semua ${all}paket`, `All ${all}packages`) : say("Semua", "All"));
     ways.append(" · ");
     link(ways, page, say("Langganan", "Subscribe"));
   };

@@ -43,22 +43,29 @@
     }
   };
 
-  // Which rows of a schedule are over and which are on: as with deadlines, only the reader's clock knows.
+  // Which rows of a schedule are over and which are on: as with deadlines, only the reader's clock knows. A month is
+  // over at its end; a schedule that was stopped goes no further.
+  const endOf = (time) => {
+    const month = /^(\d{4})-(\d\d)$/.exec(time.dateTime);
+    return month ? Date.UTC(month[1], month[2], 1) : Date.parse(time.dateTime);
+  };
+  const STEPS = id ? { past: "Selesai", now: "Sedang berlangsung", next: "Berikutnya", never: "Tidak berlanjut di portal" }
+    : { past: "Done", now: "Under way", next: "Next", never: "Not continued on the portal" };
   const markSteps = () => {
-    const now = Date.now();
     for (const list of document.querySelectorAll("[data-steps]")) {
+      const stopped = Date.parse(list.dataset.steps);
+      const now = stopped || Date.now();
       let on = null;
       for (const row of list.children) {
-        const times = [...row.querySelectorAll("time")].map((time) => Date.parse(time.dateTime));
+        const times = [...row.querySelectorAll(".when time")];
         if (!times.length) continue;
-        const past = times[times.length - 1] < now;
-        const next = times[0] > now;
-        row.className = past ? "past" : next ? "next" : "now";
+        const past = endOf(times[times.length - 1]) < now;
+        row.className = past ? "past" : stopped ? "never" : Date.parse(times[0].dateTime) > now ? "next" : "now";
         const word = document.createElement("span");
         word.className = "unseen";
-        word.textContent = `${past ? (id ? "Selesai" : "Done") : next ? (id ? "Berikutnya" : "Next") : id ? "Sedang berlangsung" : "Under way"}: `;
+        word.textContent = `${STEPS[row.className]}: `;
         row.firstElementChild.prepend(word);
-        if (!past && !next && !on) (on = row).setAttribute("aria-current", "step");
+        if (row.className === "now" && !on) (on = row).setAttribute("aria-current", "step");
       }
     }
   };

@@ -10,7 +10,7 @@ from typing import Any
 
 from aggregator.config import Portal
 from aggregator.models import Kind
-from feeds.words.wording import Wording
+from feeds.words.wording import Language, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,19 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """``text`` names the source, in the licence's own language whatever the publisher's."""
+    """``text`` names the source, in the licence's own ``language`` whatever the publisher's."""
 
     text: str
     licence: Licence | None = None
+    language: Language = "en"
 
     @property
     def markup(self) -> str:
         """As HTML, the licence a link."""
+        told = f'<span lang="{self.language}">{escape(self.text)}</span>'
         if self.licence is None:
-            return escape(self.text)
-        return f'{escape(self.text)} <a href="{escape(self.licence.url)}">{escape(self.licence.name)}</a>.'
+            return told
+        return f'{told} <a href="{escape(self.licence.url)}">{escape(self.licence.name)}</a>.'
 
 
 CC_BY = Licence("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/")
@@ -58,7 +60,7 @@ def _attribute_satudata(portal: Portal, kinds: Collection[Kind], read: datetime)
     date = Wording("id", portal.zone).date(read)
     text = f"Layanan ini menggunakan API Satu Data eProc ({', '.join(names)} dan {date})."
     # The services with a key are given out under an agreement, not under the licence of the open ones.
-    return Attribution(text, CC_BY_NC_SA if portal.options.get("api") == "open" else None)
+    return Attribution(text, CC_BY_NC_SA if portal.options.get("api") == "open" else None, "id")
 
 
 def _find_services(options: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:

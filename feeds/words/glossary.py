@@ -151,6 +151,11 @@ _TERMS = (
         "done by the institution itself, another one, or a community group instead of a supplier (swakelola)",
     ),
     _Term(
+        ("Darurat", "pengadaan darurat", "keadaan darurat", "emergency"),
+        "belanja untuk menangani bencana atau keadaan mendesak, tanpa pemilihan biasa, yang dicatat sesudahnya",
+        "bought to cope with a disaster or other emergency, without the usual selection; recorded afterwards (darurat)",
+    ),
+    _Term(
         ("E-purchasing",),
         "pembelian lewat katalog elektronik atau toko daring pemerintah",
         "buying through the government's electronic catalogue or online shops",
@@ -246,6 +251,11 @@ _TERMS = (
         ("Adendum", "addendum"),
         "perubahan resmi pada dokumen pemilihan atau kontrak",
         "an official change to the tender papers or the contract",
+    ),
+    _Term(
+        ("Upload dokumen penawaran", "unggah dokumen penawaran", "pemasukan dokumen penawaran"),
+        "peserta mengirim berkas penawarannya secara elektronik; sesudah waktunya habis tidak bisa lagi",
+        "bidders send their bids electronically; once the time is up they no longer can",
     ),
     _Term(
         ("Evaluasi",),

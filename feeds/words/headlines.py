@@ -24,7 +24,7 @@ from aggregator.models import (
 )
 from feeds.words.sentences import join_parts, tell_award, tell_sanction
 from feeds.words.text import clip, plain
-from feeds.words.wording import NBSP, Wording
+from feeds.words.wording import NBSP, RECORDS, Wording
 
 MOST_STAGE = 80
 MOST_TEXT = 400
@@ -58,7 +58,6 @@ _TOLD_BY: Mapping[str, set[Event]] = {
     "budget": {Event.BUDGET},
     "locations": {Event.LOCATION},
 }
-_REALISED = {Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY}
 _NEW_KINDS = {Kind.PLAN: "new_plan", Kind.NOTICE: "new_notice", Kind.NEWS: "new_news"}
 _CODES: Mapping[str, Callable[[str], Category | Method]] = {"category": Category, "method": Method}
 
@@ -213,7 +212,7 @@ def _tell_winner(award: Award, case: _Case) -> str:
 
 def _tell_contract(case: _Case) -> Telling:
     # What the small kinds call realisasi is kept as a contract, but nobody signed one.
-    headline = case.wording.say("realised" if case.tender.kind in _REALISED else "contracted")
+    headline = case.wording.say("realised" if case.tender.kind in RECORDS else "contracted")
     told = join_parts((tell_award(contract, case.wording) for contract in case.tender.contracts), "; ")
     return headline, f"{told}." if told else ""
 
@@ -275,15 +274,18 @@ def _share(wording: Wording, part: Decimal, whole: Decimal) -> str:
 def _tell_stage(case: _Case) -> Telling:
     wording = case.wording
     old, new = (clip(plain(text or ""), MOST_STAGE) for text in case.find("stage"))
-    if new and new != old:
-        return wording.say("stage_now", stage=new), _move(wording, wording.say("short_stage"), old, new, str)
     before, after = (_show_status(case, status) for status in case.find("status"))
+    if new and new != old:
+        is_over = case.find("status")[1] == Status.COMPLETE  # a source's name for its last stage only says it again
+        headline = after if is_over else wording.say("stage_now", stage=new)
+        return headline, _move(wording, wording.say("short_stage"), old, new, str)
     headline = wording.say("status_now", status=after) if after else wording.say("details")
     return headline, _move(wording, wording.label("status"), before, after, str)
 
 
 def _show_status(case: _Case, status: str | None) -> str:
-    return case.wording.status(Status(status), case.tender.deadline, case.release.time) if status else ""
+    tender = case.tender
+    return case.wording.status(Status(status), tender.kind, tender.deadline, case.release.time) if status else ""
 
 
 def _tell_schedule(case: _Case) -> Telling:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from aggregator.models import Award, Kind, Milestone, Sanction, Status, Tender
 from feeds.words.text import clip, plain
-from feeds.words.wording import Wording
+from feeds.words.wording import RECORDS, Wording
 
 MOST_NAME = 90  # characters of a unit or place in a sentence, so that the deadline stays within 30 words
 MOST_WORDS = 12
@@ -16,7 +16,6 @@ MOST_PARTS = 20  # places, plans or winners that are written out
 MOST_NEWS = 300  # characters of the text of news
 
 _SELECTION = "pemilihan"  # in the title of a plan's milestone: SiRUP's «Jadwal Pemilihan Penyedia»
-RECORDS = frozenset({Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY})
 _PLANNED = (Kind.PLAN, Status.PLANNED)
 _WITHOUT_DATES = {None, Status.PLANNED, Status.ACTIVE}
 
@@ -25,6 +24,7 @@ _WITHOUT_DATES = {None, Status.PLANNED, Status.ACTIVE}
 _LABELS = {
     (Kind.PLAN, "key"): "plan_key",
     (Kind.PLAN, "published"): "plan_published",
+    **{(kind, "published"): "recorded_published" for kind in RECORDS},
     (Kind.NOTICE, "key"): "notice_key",
     (Kind.NOTICE, "stage"): "notice_stage",
 }
@@ -47,6 +47,25 @@ def tell_tender(tender: Tender, wording: Wording) -> str:
     second = ", ".join(_tell_sort(tender, wording))
     sentences = [sentence for sentence in (first, second) if sentence] or [wording.name(tender.kind)]
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+
+
+def tell_row(tender: Tender, wording: Wording) -> str:
+    """What stands in a row beside title and deadline: value and unit, and where there is no deadline what there is
+    instead: when a plan begins, when a record was made, of news the day."""
+    if tender.sanctions:
+        return _tell_sanctions(tender, wording)
+    value = _tell_value(tender, wording) if tender.value or tender.budget else ""
+    return " · ".join(filter(None, (value, _tell_unit(tender), _tell_instead(tender, wording))))
+
+
+def _tell_instead(tender: Tender, wording: Wording) -> str:
+    if tender.deadline or tender.registration_deadline:
+        return ""
+    if tender.kind is Kind.PLAN:
+        return _tell_start(tender.milestones, wording)
+    if tender.kind is Kind.NEWS:
+        return wording.date(tender.published) if tender.published else ""
+    return (_tell_recording if tender.kind in RECORDS else _tell_deadline)(tender, wording)
 
 
 def _tell_sanctions(tender: Tender, wording: Wording) -> str:
@@ -151,7 +170,7 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
         "registration_deadline": wording.long_time(registration) if registration else None,
         "deadline": wording.long_time(tender.deadline) if tender.deadline else None,
         "locations": join_parts(tender.locations, "; "),
-        "plans": join_parts(tender.plans),
+        "plans": join_parts(plan for plan in tender.plans if plan != tender.key),  # a plan may name itself
         "milestones": _tell_months(tender.milestones, wording) if tender.kind is Kind.PLAN else None,
         "awards": join_parts((tell_award(award, wording) for award in tender.awards), "; "),
         "contracts": join_parts((tell_award(contract, wording) for contract in tender.contracts), "; "),

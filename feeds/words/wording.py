@@ -132,6 +132,18 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "price_above": ("{difference} di atas HPS.", "{difference} above HPS."),
     "price_equal": ("Sama dengan HPS.", "Equal to HPS."),
     "took": ("Dari pengumuman sampai kontrak: {span}.", "From announcement to contract: {span}."),
+    "took_to_realisation": ("Dari pengumuman sampai realisasi: {span}.", "From announcement to realisation: {span}."),
+    "ask_bidding": ("Tentang syarat paket: ajukan di", "About requirements: ask on"),
+    "ask_purchase": (
+        "Tentang paket ini: tanyakan kepada satuan kerjanya, atau lihat",
+        "About this package: ask the work unit, or see",
+    ),
+    "ask_plan": (
+        "Tentang rencana ini: tanyakan kepada satuan kerjanya, atau lihat",
+        "About this plan: ask the work unit, or see",
+    ),
+    "ask_notice": ("Tentang pengumuman ini: lihat", "About this notice: see"),
+    "ask_news": ("Tentang berita ini: baca di", "About this article: read it on"),
     "clock": ("Waktu dalam {clock}.", "Times in {clock}."),
     "clock_year": ("Waktu dalam {clock}, tahun {year}.", "Times in {clock}, year {year}."),
     "schedule": ("Jadwal berubah", "Schedule changed"),
@@ -202,7 +214,10 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
         "Bagian terbesar {name}: {money}, {share} dari jumlah nilai, {count}.",
         "The greatest part is {name}: {money}, {share} of the total value, {count}.",
     ),
-    "stat_days_finding": ("{name} paling lama sampai kontrak: {span}", "{name} takes longest to the contract: {span}"),
+    "stat_days_finding": (
+        "Metode {name} paling lama: {span} sampai kontrak",
+        "{name} method takes longest: {span} to the contract",
+    ),
     "stat_days_even": ("Sekitar {span} sampai kontrak", "About {span} to the contract"),
     "stat_no_days": ("Belum ada kontrak yang bertanggal", "No contract with a date yet"),
     "stat_days_about": (
@@ -251,6 +266,13 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "only_retenders": ("tender ulang", "retenders"),
     "no_retenders": ("bukan tender ulang", "no retenders"),
     "any_status": ("semua status", "any status"),
+    "active": ("terbuka atau dalam proses", "open or under way"),
+    "all_active": ("Semua paket terbuka atau dalam proses", "All packages open or under way"),
+    "search_changes": ("Perubahan: {search}", "Changes: {search}"),
+    "search_changes_about": (
+        "Kabar tiap kali paket yang cocok dengan pencarian ini berubah: {search}.",
+        "News of every change of the packages that match the search: {search}.",
+    ),
     "search_about": ("Paket yang cocok dengan pencarian: {search}.", "Packages that match the search: {search}."),
     "searched": ("dicari di {count} yang terbuka dan terbaru", "searched among {count} that are open or newest"),
     "way_complete": ("mencari di paket yang sudah selesai", "search completed packages"),
@@ -274,6 +296,10 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "NO_FLAG": ("{value} bukan true atau false.", "{value} is neither true nor false."),
     "example": ("Contoh: {right}.", "As in {right}."),
     "choices": ("Pilihan: {right}.", "Choose from {right}."),
+    # what is wrong with the address of a feed
+    "feed_404": ("Umpan ini tidak ada.", "There is no such feed."),
+    "feed_405": ("Umpan hanya untuk dibaca.", "Feeds are for reading only."),
+    "feed_trouble": ("Layanan terganggu; coba lagi sebentar lagi.", "Service interrupted; try again in a moment."),
     # what visits say
     "visit_pages": ("Halaman dibuka", "Pages opened"),
     "visit_embeds": ("Sematan dimuat", "Embeds loaded"),
@@ -295,9 +321,13 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     # feeds
     "of_place": ("{name} di {place}", "{name} in {place}"),
     "method_name": ("Metode {name}", "{name} method"),
-    "slice_about": ("Paket {name} yang masih terbuka.", "Open {name} packages."),
+    "slice_about": ("Paket {name} yang masih terbuka atau dalam proses.", "{name} packages, open or under way."),
+    "method_about": (
+        "Paket dengan metode {name} yang masih terbuka atau dalam proses.",
+        "{name} method packages, open or under way.",
+    ),
     "semua": ("Semua paket terbuka", "All open packages"),
-    "semua_about": ("Setiap paket yang masih terbuka.", "Every package still open."),
+    "semua_about": ("Setiap paket yang masih terbuka atau dalam proses.", "Every package, open or under way."),
     "perubahan": ("Perubahan paket", "Changes"),
     "perubahan_about": (
         "Kabar tiap kali batas akhir, nilai, tahap, atau status berubah.",
@@ -308,7 +338,10 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "pemenang": ("Pemenang dan kontrak", "Winners and contracts"),
     "pemenang_about": ("Pemenang, nilai kontrak, selisih dari HPS.", "Winner, value, difference from HPS."),
     "batal-ulang": ("Dibatalkan dan diulang", "Cancelled and retendered"),
-    "batal-ulang_about": ("Beserta alasan di portal.", "With the portal's reason."),
+    "batal-ulang_about": (
+        "Paket yang dibatalkan atau diulang, beserta alasannya.",
+        "Packages cancelled or retendered, and why.",
+    ),
     "rup": ("Rencana pengadaan (RUP)", "Procurement plans"),
     "rup_about": ("Rencana yang sudah diumumkan.", "Plans as announced."),
     "berita": ("Berita", "News"),
@@ -332,6 +365,7 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "method_detail": ("Metode", "Method"),
     "status": ("Status", "Status"),
     "stage": ("Tahap saat ini", "Current stage"),
+    "recorded_published": ("Dicatat", "Recorded"),
     "notice_stage": ("Menurut sumber", "In the source's words"),
     "budget": ("Pagu (anggaran)", "Budget"),
     "value": ("HPS (harga perkiraan sendiri)", "HPS (owner's estimate)"),
@@ -376,7 +410,12 @@ _NAMES: Mapping[Kind | Category | Method | Status, tuple[str, str]] = {
     Status.UNSUCCESSFUL: ("Gagal", "Unsuccessful"),
     Status.WITHDRAWN: ("Tidak tampil di portal", "No longer on the portal"),
 }
+# What is recorded after it was bought, and has neither bids nor an HPS.
+RECORDS = frozenset({Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY})
+
 _UNDER_WAY = ("Dalam proses", "Under way")
+_GOING_ON = ("Sedang berjalan", "Going on")
+_IN_FORCE = ("Berlaku", "In force")
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,10 +437,20 @@ class Wording:
         """How a code is called; an active tender is *open* here, see ``status``."""
         return self._choose(_NAMES[code])
 
-    def status(self, status: Status, deadline: datetime | None, at: datetime) -> str:
-        """The status as it stands ``at`` that time: an active tender past its deadline is under way."""
-        late = status is Status.ACTIVE and deadline is not None and deadline <= at
-        return self._choose(_UNDER_WAY) if late else self.name(status)
+    def status(self, status: Status, kind: Kind, deadline: datetime | None = None, at: datetime | None = None) -> str:
+        """The status as it stands ``at`` that time, in a word that fits the kind: only what can be bid for is *open*.
+
+        An active tender past its deadline is under way; what is recorded or planned goes on; a notice without a
+        deadline is in force.
+        """
+        if status is not Status.ACTIVE:
+            return self.name(status)
+        if kind in RECORDS or kind is Kind.PLAN:
+            return self._choose(_GOING_ON)
+        if kind is Kind.NOTICE and deadline is None:
+            return self._choose(_IN_FORCE)
+        is_late = deadline is not None and at is not None and deadline <= at
+        return self._choose(_UNDER_WAY) if is_late else self.name(status)
 
     def money(self, money: Money) -> str:
         """Exact, with cents: Rp5.912.300.000,00."""

@@ -65,7 +65,7 @@ function warta_fetch( $path, $minutes ) {
 
 /** What a list shows of a feed or of the status, which is a small part; null for JSON that is neither. */
 function warta_trim( $data ) {
-	$kept = is_array( $data ) ? array_intersect_key( $data, array_flip( array( 'items', 'language', 'portals', 'feeds' ) ) ) : array();
+	$kept = is_array( $data ) ? array_intersect_key( $data, array_flip( array( 'items', 'language', 'portals', 'feeds', 'sample' ) ) ) : array();
 	if ( is_array( $kept['items'] ?? null ) ) {
 		$kept['items'] = array_values( array_filter( $kept['items'], 'is_array' ) );
 		foreach ( $kept['items'] as $at => $item ) {

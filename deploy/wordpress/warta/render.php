@@ -10,36 +10,44 @@ defined( 'ABSPATH' ) || exit;
 
 /** The list that was $asked for (warta_clean); $feed and $status as the server sent them, $now in seconds. */
 function warta_render_list( array $asked, $feed, array $status, $now ) {
-	$lang = '' !== $asked['lang'] ? $asked['lang'] : ( 'en' === ( $feed['language'] ?? 'id' ) ? 'en' : 'id' );
+	$own  = 'en' === ( $feed['language'] ?? 'id' ) ? 'en' : 'id';
+	$lang = '' !== $asked['lang'] ? $asked['lang'] : $own;
 	$page = warta_base() . "feeds/{$asked['feed']}.html";
 	$html = '' === $asked['title'] ? '' : '<p class="warta-title">' . warta_escape( $asked['title'] ) . '</p>';
 	if ( ! is_array( $feed ) || ! is_array( $feed['items'] ?? null ) ) {
 		$told = warta_say( $lang, 'Daftar paket sedang tidak dapat dimuat.', 'The list of packages cannot be loaded right now.' );
 		return $html . '<p class="warta-note">' . warta_escape( $told ) . ' ' . warta_link( $page, 'Warta Pengadaan' ) . '</p>';
 	}
-	$rows   = array_slice( warta_rows( $feed['items'], $status, $now ), 0, $asked['items'] );
-	$list   = '';
+	if ( true === ( $status['sample'] ?? false ) ) {
+		$told  = warta_say( $lang, 'Data contoh: semua nama, nilai, dan tanggal karangan.', 'Sample data: all names, values and dates are made up.' );
+		$html .= '<p class="warta-note">' . warta_escape( $told ) . '</p>';
+	}
+	$rows = array_slice( warta_rows( $feed['items'], $status, $now ), 0, $asked['items'] );
+	$list = '';
 	foreach ( $rows as $row ) {
-		$list .= warta_render_row( $row, $lang );
+		$list .= warta_render_row( $row, $lang, $now );
 	}
 	$empty = '<p class="warta-note">' . warta_escape( warta_say( $lang, 'Belum ada isi.', 'Nothing now.' ) ) . '</p>';
-	$html .= '' === $list ? $empty : "<ol class=\"warta-rows\">$list</ol>";
-	return $html . warta_render_foot( $asked['feed'], $status, $rows, $page, $lang );
+	$html .= '' === $list ? $empty : "<ol class=\"warta-rows\" lang=\"$own\">$list</ol>";
+	return $html . warta_render_foot( $asked, $status, $rows, $page, $lang );
 }
 
-/** Rows as they are shown: closing soonest first, then without a day, then closed; news stays as it is. */
+/**
+ * Rows as they are shown: closing soonest first, then without a day; what is closed only where nothing else is left.
+ * News stays as it is.
+ */
 function warta_rows( array $items, array $status, $now ) {
 	$reads   = array_column( is_array( $status['portals'] ?? null ) ? $status['portals'] : array(), 'read', 'id' );
 	$rows    = array();
 	$is_news = false;
 	foreach ( array_values( array_filter( $items, 'is_array' ) ) as $at => $item ) {
 		$about   = is_array( $item['_warta'] ?? null ) ? $item['_warta'] : array();
-		$news    = isset( $about['changes'] );
+		$news    = isset( $about['changes'] ) || ! isset( $about['kind'] );
 		$is_news = $is_news || $news;
 		$closes  = $news ? null : warta_time( $about['deadline'] ?? $about['registration_deadline'] ?? null );
 		$stamp   = $closes ? $closes->getTimestamp() : 0;
 		$read    = warta_time( $reads[ warta_text( $about['portal'] ?? '' ) ] ?? null );
-		$time    = $closes ? $closes : warta_time( $item['date_published'] ?? null );
+		$time    = $news ? warta_time( $item['date_published'] ?? null ) : $closes;
 		$rank    = ! $closes ? array( 1, 0 ) : ( $stamp > $now ? array( 0, $stamp ) : array( 2, -$stamp ) );
 		$rows[]  = array(
 			'item'   => $item,
@@ -57,34 +65,43 @@ function warta_rows( array $items, array $status, $now ) {
 			}
 		);
 	}
-	return $rows;
+	$open = array_filter(
+		$rows,
+		static function ( $row ) {
+			return $row['rank'][0] < 2;
+		}
+	);
+	return $open ? $open : $rows;
 }
 
-function warta_render_row( array $row, $lang ) {
+function warta_render_row( array $row, $lang, $now ) {
 	$title = warta_link( warta_page( $row['item'], $row['about'] ), warta_text( $row['item']['title'] ?? '' ) );
-	$about = array_filter( array( warta_worth( $row['about'], $lang ), warta_text( $row['about']['procuring_entity'] ?? $row['about']['buyer'] ?? '' ) ) );
+	$about = warta_text( $row['about']['about'] ?? '' );
 	$time  = $row['time'];
 	$html  = "<li>$title";
-	if ( $about ) {
-		$html .= ' <span class="warta-about">' . warta_escape( implode( ' · ', $about ) ) . '</span>';
+	if ( '' !== $about ) {
+		$html .= ' <span class="warta-about">' . warta_escape( $about ) . '</span>';
 	}
 	if ( $time ) {
-		$label = $row['closes'] ? warta_say( $lang, 'Batas akhir', 'Closes' ) . ' ' : '';
-		$html .= ' <span class="warta-when">' . warta_escape( $label ) . '<time datetime="' . esc_attr( $time->format( 'c' ) ) . '">' . warta_escape( warta_tell_time( $time, $lang ) ) . '</time></span>';
+		$open  = $time->getTimestamp() > $now;
+		$label = $open ? warta_say( $lang, 'Batas akhir', 'Closes' ) : warta_say( $lang, 'Ditutup', 'Closed' );
+		$label = $row['closes'] ? "$label " : '';
+		$html .= ' <span class="warta-when" lang="' . $lang . '">' . warta_escape( $label ) . '<time datetime="' . esc_attr( $time->format( 'c' ) ) . '">' . warta_escape( warta_tell_time( $time, $lang ) ) . '</time></span>';
 	}
 	return $html . '</li>';
 }
 
-function warta_render_foot( $feed_id, array $status, array $rows, $page, $lang ) {
+function warta_render_foot( array $asked, array $status, array $rows, $page, $lang ) {
 	$list  = $page;
 	$count = 0;
 	foreach ( is_array( $status['feeds'] ?? null ) ? $status['feeds'] : array() as $each ) {
-		if ( ( $each['id'] ?? '' ) === $feed_id ) {
+		if ( ( $each['id'] ?? '' ) === $asked['feed'] ) {
 			$list  = warta_text( $each['list'] ?? $page );
 			$count = (int) ( $each['packages'] ?? 0 );
 		}
 	}
-	$all   = $count ? sprintf( warta_say( $lang, 'Semua %d paket', 'All %d packages' ), $count ) : warta_say( $lang, 'Semua', 'All' );
+	$told  = $count > $asked['items'] ? "$count " : ''; // else all of them stand above
+	$all   = $count ? warta_say( $lang, "Semua {$told}paket", "All {$told}packages" ) : warta_say( $lang, 'Semua', 'All' );
 	$parts = array( warta_link( $list, $all ), warta_link( $page, warta_say( $lang, 'Langganan', 'Subscribe' ) ) );
 	$read  = warta_find_reading( $rows, $status );
 	if ( $read ) {
@@ -132,29 +149,6 @@ function warta_escape( $text ) {
 			']' => '&#93;',
 		)
 	);
-}
-
-/** HPS Rp2,4 miliar; the budget where there is no HPS; nothing where neither is announced. */
-function warta_worth( array $about, $lang ) {
-	foreach ( array( 'value' => 'HPS', 'budget' => warta_say( $lang, 'Pagu', 'Budget' ) ) as $field => $label ) {
-		if ( is_numeric( $about[ $field ]['amount'] ?? null ) ) {
-			return $label . ' ' . warta_tell_money( (float) $about[ $field ]['amount'], warta_text( $about[ $field ]['currency'] ?? 'IDR' ), $lang );
-		}
-	}
-	return '';
-}
-
-/** One decimal of the greatest unit; below a million in whole rupiah. */
-function warta_tell_money( $amount, $currency, $lang ) {
-	$units  = 'id' === $lang ? array( 6 => 'juta', 9 => 'miliar', 12 => 'triliun' ) : array( 6 => 'million', 9 => 'billion', 12 => 'trillion' );
-	$power  = 0;
-	foreach ( array( 6, 9, 12 ) as $next ) {
-		$power = round( $amount / 10 ** $power, $power ? 1 : 0 ) >= 10 ** ( $next - $power ) ? $next : $power;
-	}
-	$marks  = 'id' === $lang ? array( ',', '.' ) : array( '.', ',' );
-	$number = number_format( $amount / 10 ** $power, $power ? 1 : 0, $marks[0], $marks[1] );
-	$number = $power ? preg_replace( '/[.,]0$/', '', $number ) . "\u{a0}{$units[$power]}" : $number;
-	return ( 'IDR' === $currency ? 'Rp' : "$currency\u{a0}" ) . $number;
 }
 
 /** 3 Des 2026, 14.00 WIB, in the zone that the time was written in: the portal's. */
