@@ -56,10 +56,11 @@ class Contents:
         return self.find_entries(feed.filter)
 
     def find_calendar(self, feed: Feed) -> list[Entry]:
-        """The entries of its calendar."""
-        if feed.calendar_filter == feed.filter:
+        """The entries of its calendar: the same, and among them what was called off before its day."""
+        if feed.called_off_filter is None:
             return self.find(feed)
-        return self.find_entries(feed.calendar_filter)
+        entries = [*self.find(feed), *self.find_entries(feed.called_off_filter)]
+        return sorted(entries, key=lambda entry: entry.published, reverse=True)
 
     def find_between(self, feeds: Sequence[Feed], start: datetime, end: datetime) -> dict[str, list[Entry]]:
         """All that each of ``feeds`` told from ``start`` on and before ``end``, newest first, by the feed's id.
@@ -162,9 +163,7 @@ class Contents:
         find the same as long as no tender has passed one of their moments.
         """
         runs = self._repository.find_last_runs()
-        moving = {
-            each for feed in feeds for wanted in (feed.filter, feed.calendar_filter) for each in find_moving(wanted)
-        }
+        moving = {each for feed in feeds for wanted in feed.filters for each in find_moving(wanted)}
         passed = [
             (name, moment.text, self._repository.count(Filter(**{name: moment}), self._now, self._zone))  # type: ignore[arg-type]
             for name, moment in moving

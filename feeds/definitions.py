@@ -121,13 +121,18 @@ class Feed:
         return self.kind != "tenders" or not self.filter.kind or not undated.issuperset(self.filter.kind)
 
     @property
-    def calendar_filter(self) -> Filter:
-        """What the feed's calendar holds: of open tenders also those called off before their deadline.
+    def called_off_filter(self) -> Filter | None:
+        """What its calendar holds beside the entries: tenders called off before their deadline.
 
         They are shown as cancelled instead of vanishing from the subscriber's calendar, until the day is past.
         """
         biddable = self.biddable_filter
-        return replace(biddable, status=(*OPEN.status, *_OFF)) if biddable else self.filter
+        return replace(biddable, status=_OFF) if biddable else None
+
+    @property
+    def filters(self) -> list[Filter]:
+        """Everything that its entries and its calendar are found by."""
+        return [self.filter, *filter(None, [self.called_off_filter])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,6 +251,7 @@ class Tree:
             self.published.removed += target.exists()
             twin.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
+            self._remove_empty(target.parent)
         for folder in self._touched_folders:
             sync_folder(folder)
         if self._after != self._before or not (self.root / MANIFEST).exists():
@@ -259,6 +260,13 @@ class Tree:
         else:
             os.utime(self.root / MANIFEST)
         (self.root / JOURNAL).unlink(missing_ok=True)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Removes a folder that holds nothing any more, and those above it that it was all of."""
+        while folder != self.root and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            self._touched_folders.discard(folder)
+            folder = folder.parent
 
 
 class _Place(NamedTuple):

@@ -384,7 +384,9 @@ def test_a_row_without_a_day_is_as_wide_as_its_list(blog: str, town: Town, reade
     page = reader.open(f"{town.site}embed/semua.html", viewport=WIDE)
     row = page.locator("li").first
     row.locator(".d").evaluate("each => each.remove()")
-    width = row.evaluate("each => [each.clientWidth, each.querySelector('.m').offsetLeft, each.querySelector('a').offsetLeft]")
+    width = row.evaluate(
+        "each => [each.clientWidth, each.querySelector('.m').offsetLeft, each.querySelector('a').offsetLeft]"
+    )
     assert width[1] == width[2] < width[0] / 4
 
 

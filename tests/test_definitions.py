@@ -128,12 +128,13 @@ def test_what_can_still_be_bid_for_is_counted_and_listed() -> None:
 
 def test_calendars_keep_what_was_called_off_until_its_day() -> None:
     feeds = by_id()
-    wanted = feeds["jenis-konstruksi"].calendar_filter
+    wanted = feeds["jenis-konstruksi"].called_off_filter
+    assert wanted is not None
     assert wanted.category == (Category.WORKS,)
-    assert wanted.status == (Status.ACTIVE, Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN)
+    assert wanted.status == (Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN)
     assert wanted.deadline_from == Moment("+0d")
-    assert feeds["perubahan"].calendar_filter == feeds["perubahan"].filter
-    assert feeds["rup"].calendar_filter == feeds["rup"].filter
+    assert feeds["perubahan"].called_off_filter is None
+    assert feeds["rup"].called_off_filter is None
 
 
 def test_own_feeds() -> None:

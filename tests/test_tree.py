@@ -103,6 +103,17 @@ def test_what_is_no_longer_published_goes_and_foreign_files_stay(tmp_path: Path)
     assert set(files(tmp_path)) == {"feeds/own.rss", "feeds/own.rss.gz", "feeds/b.rss", "feeds/b.rss.gz"}
 
 
+def test_a_folder_that_is_empty_then_goes_too(tmp_path: Path) -> None:
+    save(tmp_path, {"en/tenders/x/1.html": BODY, "en/index.html": BODY, "a.html": BODY})
+    (tmp_path / "en" / "foreign.txt").write_text("kept")
+    save(tmp_path, {"a.html": BODY})
+    assert [path.name for path in (tmp_path / "en").iterdir()] == ["foreign.txt"]
+    (tmp_path / "en" / "foreign.txt").unlink()
+    save(tmp_path, {"en/index.html": BODY, "a.html": BODY})
+    save(tmp_path, {"a.html": BODY})
+    assert not (tmp_path / "en").exists()
+
+
 def test_a_failing_publish_removes_nothing(tmp_path: Path) -> None:
     save(tmp_path, {"a.rss": BODY})
     with pytest.raises(ZeroDivisionError), open_tree(tmp_path):

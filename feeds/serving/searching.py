@@ -59,10 +59,10 @@ class Searching:
         if entries == "changes":
             wanted = replace(wanted, sort=Sort.PUBLISHED)  # changes come newest first, whatever finds their packages
         path = f"{FEED_PATH}.{form}"
-        asked = make_search_feed(wanted, "", entries).calendar_filter if form is Format.CALENDAR else wanted
+        asked = make_search_feed(wanted, "", entries).filters if form is Format.CALENDAR else [wanted]
         render = partial(self._render_feed, config, form, wanted, entries)
         name = f"{path}?{render_query(wanted, entries=entries)}"
-        return await self._answers.find(name, path, render, moves=any(True for _ in find_moving(asked)))
+        return await self._answers.find(name, path, render, moves=any(True for one in asked for _ in find_moving(one)))
 
     async def find_page(self, site: Site, raw: str) -> HeldFile:
         """The page of an edition; FilterError where ``raw`` cannot be read."""
@@ -80,7 +80,7 @@ class Searching:
         dated = form is Format.CALENDAR
         entries = fit_entries(contents.find_calendar(feed) if dated else contents.find(feed))
         channel = make_search_channel(feed, wanted, config, entries)
-        newest = contents.find_newest_change(feed.calendar_filter if dated else wanted)
+        newest = contents.find_newest_change(*(feed.filters if dated else [wanted]))
         return Rendered(RENDERERS[form](channel, entries), max(newest or channel.updated, channel.updated))
 
     def _find_around(self, contents: Contents) -> Around:
