@@ -12,17 +12,19 @@ ENGLISH = "en/"  # the folder of the English edition
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._~-]+")
 _MOST_NAME = 80
+_DIGESTED = re.compile(r"-[0-9a-f]{8}$")
 
 
 def tender_path(portal: str, kind: Kind, key: str) -> str:
     """The page of one tender: ``tenders/{portal}/{kind}/{key}.html``.
 
     A key that is no plain file name (a slash in it, a dot in front, very long) is made one, and a digest of the key
-    keeps it apart from others.
+    keeps it apart from others. So it does where a key looks like such a name already, and where it has capitals, for
+    there are disks to which ``A`` and ``a`` are one file.
     """
     name = _UNFIT.sub("-", key).lstrip(".-~_")[:_MOST_NAME]
-    if name != key:
-        name = f"{name}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}".lstrip("-")
+    if name != key.lower() or _DIGESTED.search(name):
+        name = f"{name or 'x'}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
     return f"tenders/{portal}/{kind}/{name}.html"
 
 

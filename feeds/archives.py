@@ -16,7 +16,7 @@ from feeds.contents import Contents
 from feeds.definitions import Channel, Feed, Format, make_channel
 from feeds.entries import Entry
 from feeds.rss_atom import render_atom
-from feeds.tree import File, Tree
+from feeds.tree import File, Part, Tree
 
 CLOSING = timedelta(hours=12)  # a run dates what it finds by its own start, and the longest ones take hours
 
@@ -50,6 +50,13 @@ def find_last_closed(now: datetime, zone: ZoneInfo) -> Month:
     return Month.of((now - CLOSING).astimezone(zone)).move(-1)
 
 
+def _find_newest_time(repository: Repository) -> datetime | None:
+    """Until when the database tells of anything; None: of nothing."""
+    times = [portal.last.finished for portal in repository.find_last_runs().values()]
+    times += filter(None, [repository.find_newest_change()])
+    return max(times, default=None)
+
+
 def archive_path(feed: Feed, month: Month) -> str:
     """Where an archive stands in the published tree."""
     return f"feeds/{feed.id}/archive/{month}.atom"
@@ -65,21 +72,38 @@ def write_archives(
 ) -> dict[str, str]:
     """Writes the archives that are not there yet; the address of each feed's newest one, by the feed's id.
 
-    What lies in the tree stays as it is, whatever has changed since: words, programs or the tenders themselves.
+    What lies in the tree stays as it is, whatever has changed since: words, programs or the tenders themselves. Only
+    what lies beyond the last month that is over, for a clock was ahead, goes. A month is closed when both the clock
+    and what was read since say that it is over.
     """
-    last = find_last_closed(now, ZoneInfo(config.publisher.timezone))
-    parts = {feed.id: tree.find_kept(_name(feed)) for feed in feeds}
+    zone = ZoneInfo(config.publisher.timezone)
+    over, newest_time, seq = find_last_closed(now, zone), _find_newest_time(repository), repository.find_newest_seq()
+    parts = {feed.id: _keep(tree, feed, over) for feed in feeds}
     newest = {feed_id: _address(config, max(part.files)) for feed_id, part in parts.items() if part and part.files}
+    if newest_time is None:
+        return newest
+    last = min(over, find_last_closed(newest_time, zone))
     # The fingerprint of a part is the last month that was looked at.
     due = [feed for feed in feeds if (part := parts[feed.id]) is None or part.fingerprint < str(last)]
     for month in _find_months(tree, config, repository, due, last, now) if due else ():
         wanted = [feed for feed in due if (part := parts[feed.id]) is None or part.fingerprint < str(month)]
-        for feed, path, file in _make(tree, config, repository, wanted, newest, month, now):
+        late = {feed.id: part.facts["seq"] for feed in wanted if (part := parts[feed.id]) and "seq" in part.facts}
+        for feed, path, file in _make(tree, config, repository, wanted, newest, month, now, late):
             parts[feed.id] = tree.save(_name(feed), str(month), {path: file}, {}, kept=parts[feed.id])
             newest[feed.id] = _address(config, path)
     for feed in due:
-        parts[feed.id] = tree.save(_name(feed), str(last), {}, {}, kept=parts[feed.id])
+        parts[feed.id] = tree.save(_name(feed), str(last), {}, {"seq": seq}, kept=parts[feed.id])
     return newest
+
+
+def _keep(tree: Tree, feed: Feed, over: Month) -> Part | None:
+    """The archives of a feed as they lie there, but for those beyond ``over``."""
+    part = tree.find_kept(_name(feed))
+    if part is None or part.fingerprint <= str(over):
+        return part
+    most = archive_path(feed, over)
+    files = {path: stamp for path, stamp in part.files.items() if path <= most}
+    return tree.save(_name(feed), str(over), {}, part.facts, kept=replace(part, files=files))
 
 
 def _address(config: Config, path: str) -> str:
@@ -115,18 +139,20 @@ def _make(
     newest: Mapping[str, str],
     month: Month,
     now: datetime,
+    late: Mapping[str, int],
 ) -> Iterator[tuple[Feed, str, File]]:
     """The archives of one month: what lies there, else what is known of it now.
 
     ``newest`` are the addresses of those of the month before, by the feed's id. The first one that a feed has is of a
-    month that told something; from there on every month has its own.
+    month that told something; from there on every month has its own. ``late`` are seqs, by the feed's id: what is of
+    the month before but came after that one, so that its archive was written already, stands in this one.
     """
     lying = {feed.id: _load(tree.root / archive_path(feed, month)) for feed in feeds}
     missing = [feed for feed in feeds if lying[feed.id] is None]
     zone = ZoneInfo(config.publisher.timezone)
     # Contents of its own, so that what it words is forgotten with the month.
     start, end = month.start(zone), month.move(1).start(zone)
-    told = Contents(config, repository, now).find_between(missing, start, end)
+    told = Contents(config, repository, now).find_between(missing, start, end, month.move(-1).start(zone), late)
     for feed in feeds:
         file, entries = lying[feed.id], told.get(feed.id, ())
         if file is None and (entries or feed.id in newest):

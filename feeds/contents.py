@@ -62,13 +62,19 @@ class Contents:
         entries = [*self.find(feed), *self.find_entries(feed.called_off_filter)]
         return sorted(entries, key=lambda entry: entry.published, reverse=True)
 
-    def find_between(self, feeds: Sequence[Feed], start: datetime, end: datetime) -> dict[str, list[Entry]]:
+    def find_between(
+        self, feeds: Sequence[Feed], start: datetime, end: datetime, before: datetime, late: Mapping[str, int]
+    ) -> dict[str, list[Entry]]:
         """All that each of ``feeds`` told from ``start`` on and before ``end``, newest first, by the feed's id.
 
         A feed of tenders told of each that had a release then, as the last one left it. Of its filter the status is
         that of then, and what is told from now (``+7d``) does not count: that now has passed.
+        Also what it told from ``before`` on but that was kept so late that its seq is above the feed's in ``late``.
         """
         told = {feed.id: [] if feed.kind == "status" else self._find_seqs(feed, start, end) for feed in feeds}
+        for feed in feeds:
+            if feed.kind != "status" and feed.id in late:
+                told[feed.id] += [seq for seq in self._find_seqs(feed, before, start) if seq > late[feed.id]]
         releases = self._repository.find_releases_of({seq for seqs in told.values() for seq in seqs})
         entries: dict[str, list[Entry]] = {}
         for feed in feeds:

@@ -43,6 +43,7 @@ _METHOD_IDS = {
     Method.DIRECT: "metode-langsung",
 }
 _MOST_SLUG = 40
+_MARKED = re.compile(r"(?:^|-)[0-9a-f]{6}$")
 _OF_KIND = {"rup": Kind.PLAN, "berita": Kind.NEWS}  # feeds that most bureaus have nothing for
 _FAMILY_KINDS: Mapping[str, tuple[Kind, ...]] = {
     "sirup": (Kind.PLAN,),
@@ -280,10 +281,10 @@ def _own(table: FeedTable) -> Feed:
 
 def _slug(name: str) -> str:
     """An ASCII id of a casefolded name. It depends on nothing else, so that a new name never moves an old one:
-    six digits of a hash stand behind every slug that does not tell its name in full."""
+    six digits of a hash stand behind every slug that does not tell its name in full, or that looks as if they did."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
-    if slug.replace("-", " ") == name and len(slug) <= _MOST_SLUG:
+    if slug.replace("-", " ") == name and len(slug) <= _MOST_SLUG and not _MARKED.search(slug):
         return slug
     mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:6]
     return f"{slug[:_MOST_SLUG].strip('-')}-{mark}".strip("-")

@@ -1,13 +1,16 @@
-"""Pings to a WebSub hub, one for each feed, within some seconds. Apart from websub.py, for few have a hub to import
-requests for, which takes its time."""
+"""Pings to a WebSub hub, one for each feed, within some seconds. A program of its own, which websub.py starts and ends:
+no timeout of a client is a bound on what a hub may do (a byte a second, headers without end, answers that unpack to
+gigabytes)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import requests
 
-PATIENCE = 8.0  # seconds that a publish may last longer for the hub's sake
 TIMEOUT = 3.0  # seconds for an answer to begin
 PAUSES = (0.0, 0.5, 2.0)  # seconds before each try to tell of one feed
 
@@ -18,21 +21,34 @@ class _Refused(Exception):
     """The hub answers, but not as one that took the ping."""
 
 
-class Round:
-    """Pings one after another, within ``PATIENCE``. ``why`` is what the last failure was."""
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: a client that follows none would still take a hub's Location apart, and fail on a broken one."""
 
-    def __init__(self, hub: str, agent: str, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
+
+class Round:
+    """Pings one after another, within ``patience`` seconds. ``why`` is what the last failure was."""
+
+    def __init__(
+        self,
+        hub: str,
+        agent: str,
+        patience: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._hub = hub
         self._agent = agent
+        self._patience = patience
         self._sleep = sleep
         self._clock = clock
-        self._end = clock() + PATIENCE
+        self._end = clock() + patience
         self.why = ""
 
-    def tell(self, topics: Iterable[str]) -> set[str]:
-        """Those of ``topics`` that the hub took. One that it refuses is passed over; a hub that is down ends it."""
-        told: set[str] = set()
-        with requests.Session() as session:
+    def tell(self, topics: Iterable[str]) -> Iterator[str]:
+        """Those of ``topics`` that the hub took, each as soon as it did. One that it refuses is passed over; a hub
+        that is down ends it."""
+        with _Session() as session:
             session.headers["User-Agent"] = self._agent
             for topic in topics:
                 try:
@@ -43,15 +59,14 @@ class Round:
                     self.why = str(error)
                     break
                 else:
-                    told.add(topic)
-        return told
+                    yield topic
 
     def _ping(self, session: requests.Session, topic: str) -> None:
         """_Refused, or RequestException where the hub cannot be had, however often it is asked."""
         for pause in PAUSES:
             left = self._end - self._clock() - pause
             if left <= 0:
-                raise requests.Timeout(self.why or f"no time left after {PATIENCE:g} s")
+                raise requests.Timeout(self.why or f"no time left after {self._patience:g} s")
             if pause:
                 self._sleep(pause)
             try:
@@ -65,8 +80,24 @@ class Round:
     def _post(self, session: requests.Session, topic: str, timeout: float) -> None:
         # The Recommendation leaves the ping open (§6). Hubs know it as hub.url (PubSubHubbub) or as hub.topic.
         form = {"hub.mode": "publish", "hub.url": topic, "hub.topic": topic}
-        answer = session.post(self._hub, form, timeout=timeout, allow_redirects=False)
-        if answer.status_code in _BUSY or answer.status_code >= 500:
-            raise requests.HTTPError(f"it answered {answer.status_code}")
-        if not 200 <= answer.status_code < 300:
-            raise _Refused(f"it answered {answer.status_code}")
+        with session.post(self._hub, form, timeout=timeout, allow_redirects=False, stream=True) as answer:
+            if answer.raw.length_remaining == 0:
+                answer.raw.drain_conn()  # nothing, but it frees the connection for the next ping; no other body is read
+            if answer.status_code in _BUSY or answer.status_code >= 500:
+                raise requests.HTTPError(f"it answered {answer.status_code}")
+            if not 200 <= answer.status_code < 300:
+                raise _Refused(f"it answered {answer.status_code}")
+
+
+def main() -> None:
+    """Reads from its input what to tell whom, writes each topic that the hub took, and at last, as an error, why it
+    did not take all."""
+    asked = json.load(sys.stdin)
+    pings = Round(asked["hub"], asked["agent"], asked["patience"])
+    for topic in pings.tell(asked["topics"]):
+        print(topic, flush=True)
+    print(pings.why, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -118,6 +118,7 @@ class Tree:
         self.published = Published()
         self._before = _load_manifest(root / MANIFEST)
         self._after: dict[str, Part] = {}
+        self._owners: dict[str, str] = {}  # the part that each file kept or saved so far belongs to
         self._touched_folders: set[Path] = set()
         self._interrupted = _load_journal(root / JOURNAL)
         self._changed = set(self._interrupted)
@@ -147,10 +148,13 @@ class Tree:
         return self._keep({name: part for name, part in self._before.items() if name.startswith(prefix)})
 
     def _keep(self, parts: Mapping[str, Part]) -> bool:
-        for part in parts.values():
+        for name, part in parts.items():
+            if self._after.get(name, part) is not part:
+                return False
             for path, stamp in part.files.items():
-                if _stamp(f"{self.root}/{path}") != stamp:
+                if self._owners.get(path, name) != name or _stamp(f"{self.root}/{path}") != stamp:
                     return False
+        self._owners |= {path: name for name, part in parts.items() for path in part.files}
         self._after |= parts
         self.published.unchanged += sum(len(part.files) for part in parts.values())
         return True
@@ -169,7 +173,13 @@ class Tree:
         kept: Part | None = None,
     ) -> Part:
         """Writes what differs, soon: at the end of the publish it is there. ``facts`` are JSON values. The files of a
-        part just ``kept`` stay beside ``files``."""
+        part just ``kept`` stay beside ``files``. What another part has, or an earlier one of this name, stays that
+        one's, and the log tells so: two names that a hostile source chose to meet must not stop a publish."""
+        free = self._claim(name, files)
+        if len(free) < len(files):
+            if kept is None and name in self._after:
+                return self._after[name]
+            files = free
         part = Part(fingerprint, kept.files if kept else {}, dict(facts))  # the same dict: some may wait to be written
         for path, file in files.items():
             _check_path(path)
@@ -179,6 +189,14 @@ class Tree:
         if len(self._batch) >= BATCH:
             self._start()
         return part
+
+    def _claim(self, name: str, files: Mapping[str, File]) -> dict[str, File]:
+        """Those of ``files`` that no part of this publish has yet; from now on they belong to this one."""
+        free = {path: file for path, file in files.items() if path not in self._owners}
+        for path in files.keys() - free.keys():
+            _log.error("%s: two parts want to be this file, so %r has it and %r not", path, self._owners[path], name)
+        self._owners |= dict.fromkeys(free, name)
+        return free
 
     def _start(self) -> None:
         self._written.append(self._thread.submit(self._write, self._batch))

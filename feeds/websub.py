@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import time
-from collections.abc import Callable, Collection
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from aggregator.config import Config
@@ -13,6 +15,8 @@ from feeds.definitions import Format
 from feeds.tree import Tree, lock_tree, replace_file
 
 PINGS = ".warta.pings"  # in the tree: a changed file a line, until the hub knows
+PATIENCE = 8.0  # seconds that pings may last
+START = 2.0  # seconds more for the process that sends them to begin; then it is ended, whatever the hub does
 
 _SUFFIXES = {f".{form}" for form in Format}
 _log = logging.getLogger(__name__)
@@ -35,47 +39,71 @@ def note_changes(tree: Tree, config: Config) -> None:
     """Keeps which feeds this publish changed, if there is a hub. Before its end, so that a crash forgets none."""
     changed = {path for path in tree.changed if is_topic(path)}
     if config.publish.hub and changed:
-        _save(tree.root, _load(tree.root) | changed)
+        _save(tree.root, _load(tree.root).keys() | changed)
+
+
+def ping_apart(hub: str, agent: str, topics: Sequence[str]) -> tuple[Collection[str], str]:
+    """Which of ``topics`` the hub took, and why not the others. A process of its own does it, so that nothing that a
+    hub answers can hold or break a publish, and ``PATIENCE`` and ``START`` are all the time it takes."""
+    asked = json.dumps({"hub": hub, "agent": agent, "patience": PATIENCE, "topics": topics}).encode()
+    program = [sys.executable, "-P", str(Path(__file__).with_name("pinging.py"))]  # -P: this folder has a calendar.py
+    try:
+        ended = subprocess.run(program, input=asked, capture_output=True, timeout=PATIENCE + START, check=False)
+    except subprocess.TimeoutExpired as error:
+        return _parse_lines(error.stdout), f"no end after {PATIENCE + START:g} s"
+    return _parse_lines(ended.stdout), "".join(_parse_lines(ended.stderr)[-1:])
+
+
+def _parse_lines(output: bytes | None) -> list[str]:
+    return (output or b"").decode(errors="replace").splitlines()
 
 
 def tell_hub(
     root: Path,
     config: Config,
     *,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    ping: Callable[[str, str, Sequence[str]], tuple[Collection[str], str]] = ping_apart,
 ) -> None:
     """Tells the configured hub of every feed below ``root`` that changed since it was last told.
 
-    A hub that is down fails nothing: after some seconds the rest is left for the next publish.
+    A hub that is down fails nothing: after some seconds the rest is left for the next publish. The tree is not held
+    meanwhile: what another publish changes then is told once more.
     """
     hub = config.publish.hub
     if not hub or not (root / PINGS).exists():
         return
-    from feeds.pinging import Round
-
+    before = _load(root)
+    topics = {config.publisher.url + path: path for path in sorted(before)}
+    told, why = ping(hub, config.user_agent, list(topics)) if topics else ((), "")
     with lock_tree(root):  # so that no publish notes what we are about to strike off
-        topics = {config.publisher.url + path: path for path in sorted(_load(root)) if (root / path).exists()}
-        pings = Round(hub, config.user_agent, sleep, clock)
-        told = pings.tell(topics)
-        left = {path for topic, path in topics.items() if topic not in told}
+        done = {path for topic, path in topics.items() if topic in told}
+        left = [path for path, mtime in _load(root).items() if path not in done or mtime != before[path]]
         _save(root, left)
-    if told:
-        _log.info("%s was told of %d changed feeds", hub, len(told))
-    if left:
-        _log.warning("%s was not told of %d changed feeds; the next publish tries again: %s", hub, len(left), pings.why)
+    if done:
+        _log.info("%s was told of %d changed feeds", hub, len(done))
+    if missed := topics.keys() - set(told):
+        _log.warning("%s was not told of %d changed feeds; the next publish tries again: %s", hub, len(missed), why)
 
 
-def _load(root: Path) -> set[str]:
+def _load(root: Path) -> dict[str, int]:
+    """Feeds that are in the tree, with their times in ns; whatever else may stand in the file is dropped."""
     try:
-        return set((root / PINGS).read_text(encoding="ascii").split())
+        lines = (root / PINGS).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return set()
+        return {}
+    return {line: mtime for line in lines if is_topic(line) and (mtime := _find_mtime(root / line)) is not None}
+
+
+def _find_mtime(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):  # there is none, or there cannot be one of that name
+        return None
 
 
 def _save(root: Path, topics: Collection[str]) -> None:
     if topics:
-        replace_file(root / PINGS, "".join(f"{path}\n" for path in sorted(topics)).encode("ascii"))
+        replace_file(root / PINGS, "".join(f"{path}\n" for path in sorted(topics)).encode())
     else:
         (root / PINGS).unlink(missing_ok=True)
     sync_folder(root)

@@ -21,6 +21,7 @@ from tests.browser import (
     NARROW,
     NARROWEST,
     ROADS,
+    WIDE,
     Reader,
     Town,
     Watch,

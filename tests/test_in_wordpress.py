@@ -305,7 +305,8 @@ def test_what_is_closed_by_now_is_left_out(wordpress: WordPress) -> None:
     code = """
         $asked = warta_clean(array('feed' => 'jenis-konstruksi'));
         $status = array('sample' => true);
-        return warta_render_list($asked, warta_fetch('feeds/jenis-konstruksi.json', 15), $status, strtotime('+{} days'));
+        $feed = warta_fetch('feeds/jenis-konstruksi.json', 15);
+        return warta_render_list($asked, $feed, $status, strtotime('+{} days'));
     """
     html = wordpress.run(code.replace("{}", "5"))
     assert html.count("<li>") == sum(days > 5 for *_, days in PACKAGES)
@@ -317,7 +318,8 @@ def test_what_is_closed_by_now_is_left_out(wordpress: WordPress) -> None:
 
 def test_news_tells_what_happened(wordpress: WordPress) -> None:
     news = '{"title":"Pemenang ditetapkan: X","date_published":"2026-11-24T02:40:00+00:00"'
-    about = '"_warta":{"kind":"tender","changes":[],"deadline":"2026-11-01T00:00:00+07:00","about":"CV X, Rp9: di bawah HPS."}'
+    told = '"deadline":"2026-11-01T00:00:00+07:00","about":"CV X, Rp9: di bawah HPS."'
+    about = '"_warta":{"kind":"tender","changes":[],' + told + "}"
     feed = f"""json_decode('{{"items":[{news},{about}}}]}}', true)"""
     html = wordpress.run(f"return warta_render_list(warta_clean(array()), {feed}, array(), time());")
     assert '<span class="warta-about">CV X, Rp9: di bawah HPS.</span>' in html

@@ -28,7 +28,7 @@ def test_the_feed() -> None:
         "title": "Semua paket terbuka",
         "home_page_url": "https://blp.example.go.id/umpan/feeds/semua.html",
         "feed_url": "https://blp.example.go.id/umpan/feeds/semua.json",
-        "description": "Setiap paket yang masih terbuka.",
+        "description": "Setiap paket yang masih terbuka atau dalam proses.",
         "language": "id",
         "authors": [{"name": "BLP Kota Malang", "url": "https://blp.example.go.id/umpan/"}],
         "items": [],

@@ -29,7 +29,7 @@ def test_the_list() -> None:
         "type": "rss",
         "text": "Semua paket terbuka",
         "title": "Semua paket terbuka",
-        "description": "Setiap paket yang masih terbuka.",
+        "description": "Setiap paket yang masih terbuka atau dalam proses.",
         "xmlUrl": "https://blp.example.go.id/umpan/feeds/semua.rss",
         "htmlUrl": "https://blp.example.go.id/umpan/feeds/semua.html",
         "language": "id",

@@ -54,7 +54,7 @@ def test_an_rss_channel() -> None:
     assert texts(channel, "title", "link", "description", "language", "ttl") == [
         "Semua paket terbuka",
         "https://blp.example.go.id/umpan/feeds/semua.html",
-        "Setiap paket yang masih terbuka.",
+        "Setiap paket yang masih terbuka atau dalam proses.",
         "id",
         "15",
     ]
@@ -103,7 +103,7 @@ def test_an_atom_feed() -> None:
         "tag:blp.example.go.id,2026-01-01:feeds/semua",
         "Semua paket terbuka",
         "2026-11-24T02:40:00+00:00",
-        "Setiap paket yang masih terbuka.",
+        "Setiap paket yang masih terbuka atau dalam proses.",
     ]
     assert texts(feed, f"{ATOM}author/{ATOM}name") == ["BLP Kota Malang"]
     assert [(link.get("rel"), link.get("type"), link.get("href")) for link in feed.findall(f"{ATOM}link")] == [

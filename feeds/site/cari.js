@@ -124,9 +124,11 @@ const fillBand = (wanted, told, total, index) => {
     form.append(make("input", { type: "hidden", name, value }));
   }
 };
-const fillPills = (wanted, pills) => {
+const fillPills = (wanted, pills, total) => {
   if (!pills.length) return at(".pills").remove();
   at(".facets").open = true;
+  at(".see").hidden = false;
+  at(".see").append(`${id ? "Lihat" : "See"} ${packages(total)}`);
   at(".facets summary span").append(` (${pills.length}`, unseen(id ? " aktif" : " active"), ")");
   const cross = () => make("span", { "aria-hidden": "true" }, "×");
   at(".pills").append(
@@ -151,7 +153,7 @@ const fill = (wanted, asked, index) => {
   const rows = found.slice(first, first + ROWS);
   const parts = tellParts(wanted, spell, index);
   fillBand(wanted, tellSearch(wanted, parts), found.length, index);
-  fillPills(wanted, parts.filter(({ to }) => `${to.q || ""}` === `${wanted.q || ""}`));
+  fillPills(wanted, parts.filter(({ to }) => `${to.q || ""}` === `${wanted.q || ""}`), found.length);
   at(".facets .body").append(...makeFacets(wanted, spell, index).map(makeFacet));
   fillFeeds(wanted, spell, index);
   if (rows.length) {

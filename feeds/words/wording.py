@@ -323,7 +323,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "method_name": ("Metode {name}", "{name} method"),
     "slice_about": ("Paket {name} yang masih terbuka atau dalam proses.", "{name} packages, open or under way."),
     "method_about": (
-        "Paket dengan metode {name} yang masih terbuka atau dalam proses.",
+        "Paket bermetode {name} yang belum ditutup atau dalam proses.",
         "{name} method packages, open or under way.",
     ),
     "semua": ("Semua paket terbuka", "All open packages"),
