@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
@@ -268,7 +268,8 @@ def serve(
     from feeds.app import make_app
 
     config = load_config(context.obj)
-    _serve(make_app(config, _open(config)), _listen(host, port))
+    changed = datetime.fromtimestamp(context.obj.stat().st_mtime, UTC)
+    _serve(make_app(config, _open(config), since=changed), _listen(host, port))
 
 
 @app.command()
@@ -471,13 +472,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(application: Starlette, listener: socket.socket) -> None:
-    import uvicorn
+    from feeds.serving.running import run_server
 
     host, port = listener.getsockname()[:2]
     err.print(f"Open http://{host}:{port}/ (Ctrl-C ends it)")
-    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, server_header=False))
-    with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has ended well
-        server.run(sockets=[listener])
+    run_server(application, listener)
 
 
 def _print_json(value: object) -> None:

@@ -5,6 +5,7 @@ A database is opened with ``open_database``, which also migrates it; every error
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,12 +19,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 
 from aggregator.search import render_vector
 
 LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
 
+_FILE = "file"  # what a connection notes about the file that it has open
 _WRITER = 0x7761727461  # "warta": the number of the lock that a writer holds on PostgreSQL
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -309,6 +311,8 @@ def _open_sqlite(url: URL) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_PATIENCE})
     sa.event.listen(engine, "connect", _set_up_sqlite)
+    if url.database and url.database != ":memory:":
+        _follow_file(engine, url.database)
     sa.event.listen(engine, "begin", _begin_sqlite)
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
@@ -316,6 +320,36 @@ def _open_sqlite(url: URL) -> Engine:
         if cursor.fetchone() != ("wal",):
             cursor.execute("PRAGMA journal_mode = WAL")  # kept in the file: needed once
     return engine
+
+
+def _follow_file(engine: Engine, path: str) -> None:
+    """Connections are opened anew once another file lies at ``path``, as when a backup is put back: those that are
+    open would go on with the old one, which nobody sees any more."""
+
+    def note(_connection: object, record: Any) -> None:
+        record.info[_FILE] = _identify(path)
+
+    def compare(_connection: object, record: Any, _proxy: object) -> None:
+        if (now := _identify(path)) and now != record.info[_FILE]:
+            raise InvalidatePoolError("another file lies in the place of the database")
+
+    sa.event.listen(engine, "connect", note)
+    sa.event.listen(engine, "checkout", compare)
+
+
+def _identify(path: str) -> tuple[int, ...]:
+    """What tells a file from another that has its name later; empty where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino
+
+
+def find_file(connection: Connection) -> tuple[int, ...]:
+    """What tells the file that is read from another one put in its place; empty where the database is no file."""
+    noted: tuple[int, ...] = (connection.connection.record_info or {}).get(_FILE, ())
+    return noted
 
 
 def _open_postgresql(url: URL) -> Engine:

@@ -16,7 +16,7 @@ from aggregator.archive import CARRIED, ArchivedRun, Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
 from aggregator.changes import rewind
 from aggregator.conditions import is_common, order, select_releases, select_tenders, told_by
-from aggregator.database import listed, listings, reading, releases, runs, snapshots, tenders, writing
+from aggregator.database import find_file, listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
@@ -388,15 +388,15 @@ class Repository:
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.max(releases.c.seq))).scalar_one() or 0
 
-    def find_state(self) -> tuple[int, int]:
-        """The newest release's seq and the newest run's number, 0 where there is none; cheap.
+    def find_state(self) -> tuple[int, ...]:
+        """The newest release's seq and the newest run's number, 0 where there is none, and which file it is; cheap.
 
         While it is the same, readers find the same, but for what a run under way has told without a release.
         """
         newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (releases.c.seq, runs.c.id)]
         with reading(self._engine) as connection:
             seq, number = connection.execute(sa.select(*newest)).one()
-        return seq or 0, number or 0
+            return seq or 0, number or 0, *find_file(connection)
 
     def find_newest_change(self, only: Collection[str] | None = None) -> datetime | None:
         """When the tender changed last that did so latest of all; None where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +17,8 @@ from aggregator.database import reading, visits, writing
 from aggregator.statements import chunks
 
 KEPT_DAYS = 400  # so that a day can be compared with that of the year before; older ones are summed up by month
+MOST_ROWS = 1_000  # of readers on a day: 50 feeds in 10 readers that state subscribers
+OTHER = "lain"  # readers that are not told by name
 FRESH = timedelta(days=7)  # readers that told no number of subscribers for so long have none
 
 _SUM = sa.func.sum(visits.c.number)
@@ -63,10 +66,11 @@ class VisitReport:
 def save_visits(engine: Engine, counts: Mapping[Counted, int], today: date) -> None:
     """Adds to what is kept, whoever else adds at the same time. Of subscribers the day's highest number is kept.
 
-    What is older than KEPT_DAYS is summed up by month, of subscribers forgotten.
+    What is older than KEPT_DAYS is summed up by month, of subscribers forgotten. Of more than MOST_ROWS readers and
+    feeds on a day the fetches are those of OTHER.
     """
     with writing(engine) as connection:
-        _add(connection, counts)
+        _add(connection, _fit(connection, counts))
         _thin(connection, today - timedelta(days=KEPT_DAYS))
 
 
@@ -100,6 +104,30 @@ def _add(connection: Connection, counts: Mapping[Counted, int]) -> None:
     # In one order everywhere, so that two writers never wait for each other.
     for chunk in chunks(sorted(counts)):
         connection.execute(statement, [_row(visit, counts[visit]) for visit in chunk])
+
+
+def _fit(connection: Connection, counts: Mapping[Counted, int]) -> dict[Counted, int]:
+    days = sorted({visit.day.isoformat() for visit in counts})
+    told = sa.select(visits.c.day, visits.c.kind, visits.c.name, visits.c.reader).where(
+        visits.c.day.in_(days), visits.c.reader != ""
+    )
+    kept = {
+        Counted(date.fromisoformat(day), VisitKind(kind), name, reader)
+        for day, kind, name, reader in connection.execute(told)
+    }
+    number_of = Counter(visit.day for visit in kept)
+    fitting: dict[Counted, int] = {}
+    for visit, number in sorted(counts.items()):
+        row = visit
+        if visit.reader and visit not in kept:
+            if number_of[visit.day] < MOST_ROWS:
+                number_of[visit.day] += 1
+            elif visit.kind is VisitKind.SUBSCRIBERS:
+                continue
+            else:
+                row = visit._replace(reader=OTHER)
+        fitting[row] = fitting.get(row, 0) + number
+    return fitting
 
 
 def _thin(connection: Connection, last: date) -> None:

@@ -25,11 +25,12 @@ from aggregator.visits import save_visits
 from feeds.definitions import Format
 from feeds.pages.narrowing import tell_fault
 from feeds.pages.site import Site, load_sites, render_error
-from feeds.serving.files import PAGE_RULES, PublishedFiles, check_method, send_file
+from feeds.serving.files import PAGE_RULES, PublishedFiles, check_request, send_file
 from feeds.serving.searching import FEED_PATH, PAGE_PATH, Searching
 from feeds.serving.visits import CountVisits, Visits
 from feeds.words.wording import Wording
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _ERROR_RULES = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
 
@@ -41,14 +42,16 @@ def make_app(
     sample: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     clock: Callable[[], float] = time.monotonic,
+    since: datetime = _EVER,
 ) -> Starlette:
     """The application that serves ``directory`` (the configured one unless told) and searches in ``repository``.
 
-    ``sample`` as in ``publish``; ``now`` is what days are told from, ``clock`` a steady one in seconds.
+    ``sample`` as in ``publish``; ``now`` is what days are told from, ``clock`` a steady one in seconds. ``since``
+    is when the configuration changed, on which searches rest too: no answer to one says that it is older.
     """
     root = (directory or config.public_folder).resolve()
     sites = load_sites(config, sample=sample)
-    searching = Searching(repository, now, clock)
+    searching = Searching(repository, now, clock, since)
     zone = ZoneInfo(config.publisher.timezone)
     visits = Visits(partial(save_visits, repository.engine), now, zone)
     answer = _ErrorPages(sites, root)
@@ -73,7 +76,7 @@ class _SearchFeed:
     form: Format
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        check_method(scope)
+        check_request(scope)
         await send_file(await self.searching.find_feed(self.config, self.form, _read_query(scope)), scope, send)
 
 
@@ -85,7 +88,7 @@ class _SearchPage:
     site: Site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        check_method(scope)
+        check_request(scope)
         await send_file(await self.searching.find_page(self.site, _read_query(scope)), scope, send)
 
 

@@ -95,8 +95,9 @@ def main() -> None:
     asked = json.load(sys.stdin)
     pings = Round(asked["hub"], asked["agent"], asked["patience"])
     for topic in pings.tell(asked["topics"]):
-        print(topic, flush=True)
-    print(pings.why, file=sys.stderr)
+        sys.stdout.write(f"{topic}\n")
+        sys.stdout.flush()
+    sys.stderr.write(f"{pings.why}\n")
 
 
 if __name__ == "__main__":

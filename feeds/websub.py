@@ -48,7 +48,9 @@ def ping_apart(hub: str, agent: str, topics: Sequence[str]) -> tuple[Collection[
     asked = json.dumps({"hub": hub, "agent": agent, "patience": PATIENCE, "topics": topics}).encode()
     program = [sys.executable, "-P", str(Path(__file__).with_name("pinging.py"))]  # -P: this folder has a calendar.py
     try:
-        ended = subprocess.run(program, input=asked, capture_output=True, timeout=PATIENCE + START, check=False)
+        ended = subprocess.run(  # noqa: S603 - our own program; what it works with it reads from its input
+            program, input=asked, capture_output=True, timeout=PATIENCE + START, check=False
+        )
     except subprocess.TimeoutExpired as error:
         return _parse_lines(error.stdout), f"no end after {PATIENCE + START:g} s"
     return _parse_lines(ended.stdout), "".join(_parse_lines(ended.stderr)[-1:])

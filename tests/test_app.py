@@ -232,6 +232,12 @@ def test_a_folder_is_its_index(app: ASGIApp, root: Path) -> None:
         "/linked/secret.html",
         "/nothing.html",
         "/feeds/%2e%2e/index.html",
+        "/feeds/semua.rss\n",
+        "/cari.html\n",
+        "/feeds/search.rss\n",
+        "/" + "a" * 300,
+        "/feeds/" + "a" * 255 + ".rss",
+        "/" + "a/" * 3000,
     ],
 )
 def test_only_what_was_published(app: ASGIApp, root: Path, path: str) -> None:

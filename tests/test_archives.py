@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from aggregator.config import Config
+from aggregator.database import open_database
 from aggregator.filters import Filter
 from aggregator.models import Award, Category, Kind, Reading, Record, Run, Status, Sweep, Tender, Verdict
 from aggregator.repository import Repository
@@ -44,6 +45,7 @@ def told(repository: Repository) -> Repository:
     later = replace(ROAD, deadline=datetime(2026, 12, 20, 14, tzinfo=WIB))
     read(repository, day(11, 5), later, DRUGS)
     read(repository, day(11, 7), later, replace(DRUGS, status=Status.COMPLETE, awards=(Award(supplier="CV Contoh"),)))
+    read(repository, day(12, 2))  # so that November is known to be over
     return repository
 
 
@@ -117,6 +119,7 @@ def test_a_filter_told_from_now_archives_what_it_told_then(config: Config, told:
 def test_portals_that_failed_stand_in_their_month(config: Config, repository: Repository, root: Path) -> None:
     read(repository, day(9, 10), verdict=Verdict.BLOCKED)
     read(repository, day(11, 2))
+    read(repository, day(12, 2))
     write(config, repository)
     assert titles(root, "status", "2026-09") == ["Terblokir: LPSE Kota Malang"]
     assert titles(root, "status", "2026-11") == ["Pulih: LPSE Kota Malang"]
@@ -124,6 +127,7 @@ def test_portals_that_failed_stand_in_their_month(config: Config, repository: Re
 
 def test_no_limit_cuts_an_archive(config: Config, repository: Repository, root: Path) -> None:
     read(repository, day(9, 1), *(replace(TENDER, key=f"{number}") for number in range(130)))
+    read(repository, day(12, 2))
     write(config, repository, feeds=[f for f in catalogue(config, repository) if f.id in {"semua", "perubahan"}])
     assert len(titles(root, "semua", "2026-09")) == len(titles(root, "perubahan", "2026-09")) == 130
 
@@ -134,6 +138,7 @@ def test_what_two_sources_announce_is_one_purchase(config: Config, repository: R
     other = config.portal[0].model_copy(update={"id": "satudata"})
     both = config.model_copy(update={"portal": (*config.portal, other)})
     repository.save([Reading(tender=replace(ROAD, portal="satudata"), republished=True)], day(9, 11))
+    read(repository, day(12, 2))
     assert len(list(repository.find(shipped_feeds(both, [])[0].filter, DEC, WIB))) == 1
     write(both, repository)
     assert titles(root, "semua", "2026-09") == ["Jalan"]
@@ -143,7 +148,7 @@ def test_what_two_sources_announce_is_one_purchase(config: Config, repository: R
 
 
 def test_the_chain(config: Config, told: Repository, root: Path) -> None:
-    read(told, day(12, 1), replace(ROAD, title="Jalan raya"))
+    read(told, day(12, 3), replace(ROAD, title="Jalan raya"))
     publish(config, told, DEC)
     feed = (root / "feeds/perubahan.atom").read_bytes()
     newest = (root / "feeds/perubahan/archive/2026-11.atom").read_bytes()
@@ -294,3 +299,51 @@ def test_plans_stay_out_of_purchases(config: Config, repository: Repository, roo
     read(repository, day(9, 10), replace(ROAD, kind=Kind.PLAN))
     write(config, repository)
     assert months(root, "semua") == months(root, "perubahan") == []
+
+
+# When a clock is wrong, or a run comes late ------------------------------------------------------------
+
+
+def test_a_clock_that_is_ahead_closes_no_month(config: Config, told: Repository, root: Path) -> None:
+    write(config, told, DEC + timedelta(days=366))
+    assert months(root, "perubahan") == ["2026-09", "2026-10", "2026-11"]
+    read(told, day(12, 20), replace(ROAD, title="Jalan raya"))
+    read(told, datetime(2027, 1, 2, 3, tzinfo=UTC))
+    write(config, told, DEC + timedelta(days=367))
+    assert len(titles(root, "perubahan", "2026-12")) == 1
+
+
+def test_what_was_closed_too_early_goes_and_is_made_again(config: Config, told: Repository, root: Path) -> None:
+    ahead = DEC + timedelta(days=366)
+    read(told, ahead)  # this clock too
+    write(config, told, ahead)
+    assert months(root, "perubahan")[-1] == "2027-11"
+    publish(config, told, DEC)
+    assert months(root, "perubahan") == ["2026-09", "2026-10", "2026-11"]
+    assert links((root / "feeds/perubahan.atom").read_bytes())["prev-archive"] == (
+        f"{URL}feeds/perubahan/archive/2026-11.atom"
+    )
+    read(told, day(12, 20), replace(ROAD, title="Jalan raya"))
+    read(told, datetime(2027, 1, 2, 3, tzinfo=UTC))
+    write(config, told, datetime(2027, 1, 3, tzinfo=UTC))
+    assert len(titles(root, "perubahan", "2026-12")) == 1
+
+
+def test_what_comes_after_its_months_archive_stands_in_the_next(config: Config, told: Repository, root: Path) -> None:
+    write(config, told)
+    before = files(root)
+    late = datetime(2026, 11, 30, 23, tzinfo=WIB)  # when the run began; it took days
+    told.save([Reading(tender=replace(TENDER, key="3", title="Telat"))], late)
+    read(told, datetime(2027, 1, 2, 3, tzinfo=UTC))
+    write(config, told, datetime(2027, 1, 3, tzinfo=UTC))
+    assert before.items() <= files(root).items()
+    assert titles(root, "perubahan", "2026-12") == ["Paket baru: Telat"]
+    assert titles(root, "semua", "2026-12") == ["Telat"]
+
+
+def test_an_empty_database_takes_no_archive_away(config: Config, told: Repository, root: Path) -> None:
+    write(config, told)
+    before = files(root)
+    feeds = catalogue(config, told)
+    write(config, Repository(open_database("sqlite://")), DEC, feeds)
+    assert files(root) == before

@@ -113,6 +113,22 @@ def test_a_page_is_for_everybody(name: str, town: Town, reader: Reader) -> None:
     assert measure_overflow(page) <= 0
 
 
+def test_a_word_as_long_as_a_line_does_not_push_the_page_aside(town: Town, reader: Reader) -> None:
+    places = (
+        "main h1, main h3, main h3 a, .row .who, .row .how, main dd, main .facets a > span:first-child, .units th a"
+    )
+    for name in PAGES:
+        page = reader.open(town.site + name, viewport=NARROWEST)
+        page.locator("body").evaluate(
+            """(body, places) => {
+                for (const each of body.ownerDocument.querySelectorAll(places))
+                    if (!each.children.length) each.textContent = "W".repeat(200);
+            }""",
+            places,
+        )
+        assert measure_overflow(page) <= 0, name
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_its_english_twin_too(name: str, town: Town, reader: Reader) -> None:
     page = reader.open(f"{town.site}en/{name}", viewport=NARROWEST, color_scheme="dark")

@@ -166,6 +166,12 @@ def test_names_that_look_alike_in_ascii_have_ids_of_their_own() -> None:
     assert "satker-dinas-a-b" in ids
 
 
+@pytest.mark.parametrize("name", ["Dinas X!", "局"])
+def test_a_name_that_looks_like_the_id_of_another_has_an_id_of_its_own(name: str) -> None:
+    (taken,) = entity_ids(name)
+    assert len(set(entity_ids(name, taken.removeprefix("satker-").replace("-", " ")))) == 2
+
+
 @given(st.lists(hostile_texts, max_size=6), hostile_texts)
 def test_ids_are_short_unique_and_never_moved_by_another_name(names: list[str], other: str) -> None:
     ids = entity_ids(*names)

@@ -558,13 +558,13 @@ def test_finding_starts_where_it_is_told(varied: Repository) -> None:
 
 
 def test_all_states_of_what_readers_find_differ(varied: Repository) -> None:
-    assert varied.find_state() == (4, 0)
+    assert varied.find_state()[:2] == (4, 0)
     varied.touch("malangkota", Kind.TENDER, ["a"], READ + 2 * HOUR)
-    assert varied.find_state() == (4, 0)
+    assert varied.find_state()[:2] == (4, 0)
     save_runs(varied, "malangkota", "o")
-    assert varied.find_state() == (4, 1)
+    assert varied.find_state()[:2] == (4, 1)
     varied.save(read(make("e")), READ + 2 * HOUR)
-    assert varied.find_state() == (5, 1)
+    assert varied.find_state()[:2] == (5, 1)
 
 
 def test_the_newest_change(varied: Repository) -> None:
@@ -575,7 +575,7 @@ def test_the_newest_change(varied: Repository) -> None:
 
 def test_the_newest_change_of_nothing(repository: Repository) -> None:
     assert repository.find_newest_change() is None
-    assert repository.find_state() == (0, 0)
+    assert repository.find_state()[:2] == (0, 0)
 
 
 def test_finding_streams_and_lets_others_write(varied: Repository) -> None:

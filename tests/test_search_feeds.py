@@ -30,6 +30,7 @@ from aggregator.models import Reading, Status, Tender
 from aggregator.repository import Repository
 from feeds.definitions import FEED_LIMIT, OPEN, Format
 from feeds.query import render_query
+from feeds.serving.answers import TOLD_EVERY
 from feeds.serving.files import send_file
 from feeds.serving.searching import Searching
 from tests.feed_samples import READ, TENDER
@@ -263,7 +264,7 @@ class Watched(Repository):
         self.gate.wait(5)
         return super().find(*asked, **how)
 
-    def find_state(self) -> tuple[int, int]:
+    def find_state(self) -> tuple[int, ...]:
         self.states += 1
         if self.fails:
             raise DatabaseError("it has gone")
@@ -275,13 +276,14 @@ class Bench:
 
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
+        self.since = READ - timedelta(days=1)
         _, repository, self.config = open_search(folder, self.clock)
         self.repository = Watched(repository)
         self.start()
 
     def start(self) -> None:
         """Anew, with nothing in memory."""
-        self._searching = Searching(self.repository, lambda: self.clock.now, lambda: self.clock.seconds)
+        self._searching = Searching(self.repository, lambda: self.clock.now, lambda: self.clock.seconds, self.since)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         file = await self._searching.find_feed(self.config, Format.RSS, scope["query_string"].decode())
@@ -383,13 +385,14 @@ def test_a_database_that_fails_is_told_or_spared(bench: Bench, caplog: pytest.Lo
     first = ask(bench, OPEN_ROADS)
     bench.repository.fails = True
     bench.clock.move(seconds=5)
-    assert ask(bench, OPEN_ROADS) == first  # stale rather than none
+    assert ask(bench, OPEN_ROADS) == ask(bench, OPEN_ROADS) == first  # stale rather than none
+    bench.clock.move(seconds=TOLD_EVERY)
     with pytest.raises(HTTPException) as caught:
         ask(bench, "/?q=obat")
     assert (caught.value.status_code, caught.value.headers) == (503, {"Retry-After": "30"})
     assert [record.getMessage() for record in caplog.records] == [
-        "feeds/search.rss?q=jalan&status=active: it has gone; an older one is sent",
-        "feeds/search.rss?q=obat: it has gone; 503",
+        "feeds/search.rss: it has gone; an older one is sent",  # never what was searched for
+        "feeds/search.rss: it has gone; 503 (1 more before)",
     ]
     bench.repository.fails = False
     assert ask(bench, "/?q=obat").status == 200
@@ -405,6 +408,7 @@ def test_a_slow_database_keeps_nobody_waiting(
     bench.save(replace(TENDER, key="9", title="Perbaikan Jalan"))
     bench.repository.gate.clear()
     assert ask(bench, OPEN_ROADS) == first
+    bench.clock.move(seconds=TOLD_EVERY)
     with pytest.raises(HTTPException):
         ask(bench, "/?q=obat")
     bench.repository.gate.set()
@@ -412,3 +416,62 @@ def test_a_slow_database_keeps_nobody_waiting(
         "no answer in time; an older one is sent",
         "no answer in time; 503",
     ]
+
+
+def test_a_row_that_cannot_be_read_is_a_bad_day_too(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    first = ask(bench, OPEN_ROADS)
+    with bench.repository.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE tenders SET tender = '{'")
+    bench.clock.move(minutes=1)
+    bench.save(replace(TENDER, key="9", title="Perbaikan Jalan"))
+    assert ask(bench, OPEN_ROADS) == first
+    for _ in range(2):
+        bench.clock.move(minutes=1)
+        with pytest.raises(HTTPException) as caught:
+            ask(bench, "/?q=jalan")
+        assert caught.value.status_code == 503
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert [bool(record.exc_info) for record in caplog.records] == [True, False, False]  # its traceback is told once
+    assert "q=jalan" not in caplog.text
+
+
+def test_a_database_put_in_the_place_of_another_is_noticed(bench: Bench, tmp_path: Path) -> None:
+    first = ask(bench, OPEN_ROADS)
+    other = Bench(tmp_path / "other", bench.clock)
+    with other.repository.engine.begin() as connection:  # as many releases and runs, other words
+        connection.exec_driver_sql("UPDATE tenders SET tender = replace(tender, 'Jalan', 'Lautan')")
+    other.repository.engine.dispose()
+    assert other.config.database_url != bench.config.database_url
+    mine, its = (Path(str(each.repository.engine.url.database)) for each in (bench, other))
+    for old in mine.parent.glob("warta.db-*"):
+        old.unlink()
+    its.replace(mine)
+    bench.clock.move(seconds=5)
+    second = ask(bench, OPEN_ROADS)
+    assert b"Lautan" in second.body
+    assert b"Lautan" not in first.body
+    bench.save(replace(TENDER, key="9", title="Perbaikan Jalan"))  # what is written goes to the new one, too
+    bench.clock.move(seconds=5)
+    assert b"Perbaikan" in ask(bench, OPEN_ROADS).body
+
+
+def test_another_configuration_is_another_answer(bench: Bench) -> None:
+    first = ask(bench, OPEN_ROADS)
+    bench.config = bench.config.model_copy(update={"portal": bench.config.portal[1:]})
+    bench.since = READ + timedelta(minutes=3)
+    bench.start()
+    second = ask(bench, OPEN_ROADS, if_modified_since=first.headers["last-modified"])
+    assert second.status == 200
+    assert second.body != first.body
+    assert second.headers["last-modified"] == "Tue, 24 Nov 2026 02:43:00 GMT"
+
+
+def test_a_clock_that_was_set_back_tells_no_time_to_come(bench: Bench) -> None:
+    first = ask(bench, OPEN_ROADS)
+    bench.save(replace(TENDER, key="9", title="Perbaikan Jalan"))
+    bench.clock.now -= timedelta(days=3)
+    bench.clock.seconds += 5
+    second = ask(bench, OPEN_ROADS, if_modified_since=first.headers["last-modified"])
+    assert second.status == 200
+    assert second.body != first.body
+    assert second.headers["last-modified"] == "Sat, 21 Nov 2026 02:45:00 GMT"  # RFC 9110 §8.8.2.1

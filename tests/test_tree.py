@@ -244,3 +244,43 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"feeds/a\.rss.* cannot be written: No space left on device"):
         save(tmp_path, {"feeds/a.rss": b"x" * 10})
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a"), ("a", "a")])
+def test_two_that_want_one_file_stop_nothing_and_the_first_keeps_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first: str, second: str
+) -> None:
+    """The second one's other file is published, unless both are one part."""
+
+    def publish(change: bytes) -> None:
+        with open_tree(tmp_path) as tree:
+            wanted = [(first, BODY, {"x.html": BODY}), (second, BODY + change, {"x.html": change, "y.html": change})]
+            moved = [each for each in wanted if tree.find_kept(each[0], str(each[1])) is None]
+            for name, body, found in moved:
+                tree.save(name, str(body), {path: File(each, NOW) for path, each in found.items()}, {})
+
+    publish(b"1")
+    assert "x.html: two parts want to be this file" in caplog.text
+    kept = files(tmp_path)
+    assert kept["x.html"] == BODY
+    assert ("y.html" in kept) is (first != second)
+    before = stamps(tmp_path)
+    for change in (b"1", b"2", b"1"):
+        publish(change)
+        assert files(tmp_path)["x.html"] == BODY
+        assert stamps(tmp_path)["x.html"] == before["x.html"]
+
+
+def test_a_file_can_move_to_another_part(tmp_path: Path) -> None:
+    save(tmp_path, {"x.html": BODY, "y.html": BODY}, name="a")
+    with open_tree(tmp_path) as tree:
+        tree.save("b", "1", {"x.html": File(b"b", NOW)}, {})
+        tree.save("a", "2", {"y.html": File(BODY, NOW)}, {})
+    assert files(tmp_path)["x.html"] == b"b"
+
+
+def test_a_part_whose_file_another_took_before_is_not_kept(tmp_path: Path) -> None:
+    save(tmp_path, {"x.html": BODY}, name="a")
+    with open_tree(tmp_path) as tree:
+        tree.save("b", "1", {"x.html": File(b"b", NOW)}, {})
+        assert tree.find_kept("a", "1") is None

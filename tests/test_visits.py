@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,12 @@ from starlette.applications import Starlette
 
 from aggregator.database import DatabaseError, open_database, visits
 from aggregator.repository import Repository
-from aggregator.visits import KEPT_DAYS, Counted, VisitDay, VisitKind, find_visits, save_visits
+from aggregator.visits import KEPT_DAYS, MOST_ROWS, OTHER, Counted, VisitDay, VisitKind, find_visits, save_visits
 from feeds.app import make_app
 from feeds.definitions import shipped_feeds
-from feeds.pages.audience import DAYS, first_day, list_days, render_visits, tell_visits
+from feeds.pages.audience import DAYS, MOST_READERS, first_day, list_days, render_visits, tell_visits
 from feeds.pages.site import load_site
-from feeds.serving.visits import MOST_COUNTERS, MOST_READERS, OTHER, CountVisits, Visits, parse_reader, parse_target
+from feeds.serving.visits import MOST_COUNTERS, MOST_SUBSCRIBERS, CountVisits, Visits, parse_reader, parse_target
 from tests.feed_samples import make_config
 from tests.test_app import ask
 
@@ -111,9 +112,14 @@ def test_what_a_path_is(path: str, target: str | None) -> None:
         ("Tiny Tiny RSS/21.04 (https://tt-rss.org/)", "Tiny Tiny RSS", None),
         ("FreshRSS/1.24.0 (Linux; https://freshrss.org)", "FreshRSS", None),
         ("WordPress/6.1; https://blp.example.go.id", "WordPress", None),
-        ("New-Reader/2.0 (1 subscriber)", "New-Reader", 1),
-        ("Mozilla/5.0 (compatible; 7 subscribers)", OTHER, 7),
-        ("<script>alert(1)</script> 12 subscribers", OTHER, 12),
+        ("New-Reader/2.0 (1 subscriber)", OTHER, None),
+        ("judi-slot-gacor.example.com/1 9999999 subscribers", OTHER, None),
+        ("www.judi.example.com 5 readers", OTHER, None),
+        ("Mozilla/5.0 (compatible; 7 subscribers)", OTHER, None),
+        ("<script>alert(1)</script> 12 subscribers", OTHER, None),
+        ("FreshRSS/1.24.0 (5 subscribers)", "FreshRSS", None),  # it is nobody's service
+        (f"Feedly/1.0 {MOST_SUBSCRIBERS} subscribers", "Feedly", MOST_SUBSCRIBERS),
+        (f"Feedly/1.0 {MOST_SUBSCRIBERS + 1} subscribers", "Feedly", None),
         ("'; DROP TABLE visits; --", OTHER, None),
         ("Budi-Santoso-Laptop/1.0", OTHER, None),
         (FIREFOX, OTHER, None),
@@ -159,8 +165,8 @@ def test_of_subscribers_the_highest_number_counts() -> None:
 def test_junk_takes_neither_room_nor_names() -> None:
     feeds = [(f"feeds/f{number}.rss", FIREFOX) for number in range(MOST_COUNTERS + 50)]
     assert len(count(*feeds)) == MOST_COUNTERS
-    readers = [("feeds/semua.rss", f"Junk{number}/1 (1 subscriber)") for number in range(MOST_READERS + 50)]
-    assert len({reader for _, _, reader in count(*readers)}) <= MOST_READERS
+    readers = [("feeds/semua.rss", f"Junk{number}/1 (1 subscriber)") for number in range(50)]
+    assert count(*readers) == {("feed", "semua", OTHER): 50}
 
 
 # Saving ------------------------------------------------------------------------------------------------
@@ -258,6 +264,25 @@ def test_old_days_become_months(engine: Engine) -> None:
         (kept.isoformat(), "page", "list", "", 1),
         ("2026-11-24", "page", "list", "", 1),
     }
+
+
+def test_a_day_has_room_for_so_many_readers(engine: Engine) -> None:
+    feed, stated = VisitKind.FEED, VisitKind.SUBSCRIBERS
+    add(engine, *((TODAY, feed, f"f{n:04}", "Feedly", 1) for n in range(MOST_ROWS - 1)))
+    more = [(TODAY, feed, "semua", f"r{n}", 2) for n in range(5)]
+    add(engine, (TODAY, feed, "f0000", "Feedly", 9), *more, (TODAY, stated, "semua", "r1", 7))
+    yesterday = TODAY - timedelta(days=1)
+    add(engine, (TODAY, VisitKind.PAGE, "list", "", 3), (yesterday, feed, "semua", "r9", 1))
+    report = find_visits(engine, first_day(TODAY), TODAY)
+    assert len(report.fetches) == MOST_ROWS + 2
+    assert report.fetches["f0000", "Feedly"] == 10
+    assert {key: n for key, n in report.fetches.items() if key[0] == "semua"} == {
+        ("semua", "r0"): 2,
+        ("semua", OTHER): 8,  # nothing that was fetched is lost
+        ("semua", "r9"): 1,
+    }
+    assert report.subscribers == {}
+    assert report.days[-1].pages == 3
 
 
 def test_a_locked_database_is_told_as_such(tmp_path: Path) -> None:
@@ -378,3 +403,15 @@ def test_without_a_visit_it_says_so() -> None:
         page = render_visits(load_site(config, sample=False), report, shipped_feeds(config, ()), NOW).decode()
         assert words in page
         assert "warta serve" in page
+
+
+def test_the_page_names_ten_readers_of_a_feed_and_sums_up_the_others(engine: Engine) -> None:
+    readers = [f"Reader{n:02}" for n in range(MOST_READERS + 3)]
+    add(engine, *((TODAY, VisitKind.FEED, "semua", reader, 100 - n) for n, reader in enumerate(readers)))
+    add(engine, (TODAY, VisitKind.FEED, "semua", OTHER, 1000), (TODAY, VisitKind.SUBSCRIBERS, "semua", readers[-1], 6))
+    config = make_config()
+    report = find_visits(engine, first_day(TODAY), TODAY)
+    page = render_visits(load_site(config, sample=False), report, shipped_feeds(config, ()), NOW).decode()
+    assert re.findall(r'class="in">([^<]+)<', page) == [readers[-1], *readers[: MOST_READERS - 1], "Lain"]
+    rest = sum(100 - n for n in range(MOST_READERS - 1, MOST_READERS + 2)) + 1000
+    assert f'class="in">Lain</th><td class="n">–</td><td class="n">{rest:,}'.replace(",", ".") in page

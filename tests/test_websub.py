@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,8 +36,8 @@ from aggregator.repository import Repository
 from feeds import pinging
 from feeds.app import make_app
 from feeds.publish import publish
-from feeds.tree import File, open_tree
-from feeds.websub import PINGS, is_topic, note_changes, tell_hub
+from feeds.tree import File, lock_tree, open_tree
+from feeds.websub import PATIENCE, PINGS, is_topic, note_changes, ping_apart, tell_hub
 from tests.feed_samples import READ, TENDER, make_config
 from tests.test_app import REPOSITORY, ask, put
 
@@ -213,7 +216,12 @@ class Desk:
                 tree.save(path, body, {path: File(body.encode(), NOW)}, {})
             note_changes(tree, self.config)
         if not die:
-            tell_hub(self.root, self.config, sleep=self.clock.sleep, clock=self.clock.read)
+            tell_hub(self.root, self.config, ping=self.ping)
+
+    def ping(self, hub: str, agent: str, topics: Sequence[str]) -> tuple[list[str], str]:
+        """As the process does, but here and on our clock."""
+        pings = pinging.Round(hub, agent, PATIENCE, self.clock.sleep, self.clock.read)
+        return list(pings.tell(topics)), pings.why
 
     @property
     def left(self) -> list[str]:
@@ -297,9 +305,108 @@ def test_a_slow_hub_costs_a_publish_only_some_seconds(
     monkeypatch.setattr(requests.Session, "post", post_slowly)
     bodies: dict[str, Any] = {f"feed{number}_rss": "1" for number in range(20)}
     desk.publish(**bodies)
-    assert desk.clock.now <= pinging.PATIENCE
+    assert desk.clock.now <= PATIENCE
     assert 0 < len(stand_in.told) < 20
     assert len(desk.left) == 20 - len(stand_in.told)
+
+
+Answer = Callable[[socket.socket, threading.Event], None]
+
+
+@contextmanager
+def listen(answer: Answer) -> Iterator[str]:
+    """The address of a hub that does ``answer`` to whoever connects, until the event says that all is over."""
+    server, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                answer(connection, over)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+    finally:
+        over.set()
+        socket.create_connection(server.getsockname()).close()
+        thread.join()
+        server.close()
+
+
+def drip(start: bytes, piece: bytes) -> Answer:
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(start)
+        while not over.wait(0.02):
+            connection.sendall(piece)
+
+    return answer
+
+
+TOOK = b"HTTP/1.1 202 Accepted\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [drip(TOOK, b"X"), drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")], ids=["headers", "100 Continue"]
+)
+def test_a_hub_that_never_comes_to_an_end_is_left(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("feeds.websub.PATIENCE", 0.5)
+    monkeypatch.setattr("feeds.websub.START", 1.0)
+    start = time.monotonic()
+    with listen(answer) as hub:
+        assert ping_apart(hub, "agent", ["https://a.example/feeds/a.rss"]) == ([], "no end after 1.5 s")
+    assert time.monotonic() - start < 10
+
+
+def test_no_body_is_read_and_no_broken_address_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    packed = gzip.compress(bytes(10_000_000))
+    bomb = TOOK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    answers: list[Answer] = [
+        lambda connection, _: connection.sendall(bomb + packed),
+        drip(TOOK + b"Content-Length: 1000\r\n\r\n", b"x"),
+        lambda connection, _: connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://[/\r\n\r\n"),
+        lambda connection, _: connection.sendall(TOOK + b"Content-Length: abc\r\n\r\nxx"),
+    ]
+    left = iter(answers)
+    with listen(lambda connection, over: next(left, answers[0])(connection, over)) as hub:
+        told, why = ping_apart(hub, "agent", ["a", "b", "c", "d"])
+    assert (told, why) == (["a", "b", "d"], "it answered 302")
+
+
+def test_the_tree_is_free_while_the_hub_is_told_and_what_changes_meanwhile_is_told_again(desk: Desk) -> None:
+    desk.publish(die=True, a_rss="1", b_rss="1")
+
+    def ping(_: str, __: str, topics: Sequence[str]) -> tuple[Sequence[str], str]:
+        desk.publish(die=True, a_rss="1", b_rss="2")
+        with lock_tree(desk.root):
+            return topics, ""
+
+    tell_hub(desk.root, desk.config, ping=ping)
+    assert desk.left == ["feeds/b.rss"]
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\xff\xfe junk",
+        bytes(40),
+        b"/etc/passwd\n../../x\nfeeds/none.rss\nfeeds/\xff.rss\n",
+        b"feeds/%s.rss\n" % (b"x" * 300),
+    ],
+)
+def test_junk_among_the_pings_is_dropped(desk: Desk, stand_in: StandIn, junk: bytes) -> None:
+    desk.publish(a_rss="1")
+    stand_in.told.clear()
+    (desk.root / PINGS).write_bytes(junk + b"\nfeeds/a.rss\n")
+    desk.publish(die=True, a_rss="1", b_rss="1")
+    assert desk.left == ["feeds/a.rss", "feeds/b.rss"]
+    (desk.root / PINGS).write_bytes(junk)
+    desk.publish(a_rss="1", b_rss="1")
+    assert (desk.left, stand_in.told) == ([], [])
 
 
 def test_a_crash_forgets_no_ping(desk: Desk, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,19 +8,19 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aggregator.visits import VisitDay, VisitReport
+from aggregator.visits import OTHER, VisitDay, VisitReport
 from feeds.definitions import Feed
 from feeds.pages.charts import Bar, render_columns
 from feeds.pages.lists import DISCOVERED
 from feeds.pages.site import Site
 from feeds.pages.statistics import Chart, Figure
-from feeds.serving.visits import OTHER
 from feeds.words.text import plain
 from feeds.words.wording import Wording
 
 PATH = "kunjungan.html"
 DAYS = 30
 MONTHS = 12
+MOST_READERS = 10  # of a feed that are told one by one
 SEARCH = "search"  # all feeds of searches are counted as one: what is searched for is not kept
 
 _WEEK = 7
@@ -29,7 +29,8 @@ _COUNTS = ("pages", "embeds", "feeds")
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A feed, and by reader how often it was fetched and how many subscribers the reader states."""
+    """A feed, and by reader how often it was fetched and how many subscribers the reader states; the last of
+    ``readers`` is the sum of those that are not told by name, where there are any."""
 
     title: str
     fetches: int
@@ -136,22 +137,27 @@ def _sum_months(report: VisitReport, today: date) -> list[tuple[datetime, VisitD
 
 def _tell_feeds(report: VisitReport, titles: Mapping[str, str], wording: Wording) -> list[Followed]:
     """Feeds with most subscribers, then those fetched most, first."""
-    names = {name for name, _ in (*report.fetches, *report.subscribers)}
+    by_feed: dict[str, dict[str, tuple[int, int | None]]] = {}
+    for name, reader in (*report.fetches, *report.subscribers):
+        numbers = report.fetches.get((name, reader), 0), report.subscribers.get((name, reader))
+        by_feed.setdefault(name, {})[reader] = numbers
     followed = []
-    for name in names:
-        readers = {reader for told, reader in (*report.fetches, *report.subscribers) if told == name}
-        rows = [
-            (
-                wording.say("visit_other") if reader == OTHER else plain(reader),
-                report.fetches.get((name, reader), 0),
-                report.subscribers.get((name, reader)),
-            )
-            for reader in readers
-        ]
-        rows.sort(key=lambda row: (-(row[2] or 0), -row[1], row[0]))
+    for name, readers in by_feed.items():
+        rows = _list_readers(readers, wording)
         fetches, subscribers = sum(row[1] for row in rows), sum(row[2] or 0 for row in rows)
         followed.append(Followed(titles.get(name, plain(name)), fetches, subscribers, rows))
     return sorted(followed, key=lambda feed: (-feed.subscribers, -feed.fetches, feed.title))
+
+
+def _list_readers(readers: Mapping[str, tuple[int, int | None]], wording: Wording) -> list[tuple[str, int, int | None]]:
+    rows = [(plain(reader), *numbers) for reader, numbers in readers.items() if reader != OTHER]
+    rows.sort(key=lambda row: (-(row[2] or 0), -row[1], row[0]))
+    rest = [row[1:] for row in rows[MOST_READERS:]] + [readers[name] for name in readers if name == OTHER]
+    if not rest:
+        return rows
+    stated = [number for _, number in rest if number is not None]
+    summed = (wording.say("visit_other"), sum(fetches for fetches, _ in rest), sum(stated) if stated else None)
+    return [*rows[:MOST_READERS], summed]
 
 
 def _date(day: date, wording: Wording) -> str:

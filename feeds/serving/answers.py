@@ -15,12 +15,14 @@ from typing import NamedTuple, TypeVar
 from starlette.exceptions import HTTPException
 
 from aggregator.database import DatabaseError
+from aggregator.filters import FilterError
 from feeds.serving.files import HeldFile, HeldFiles, Stamp, hold_file
 
 REUSE = 1.0  # seconds that the state of the database is taken to last
 PATIENCE = 10.0  # seconds that a reader waits for an answer
 STALE_PATIENCE = 2.0  # … where there is an older one to give instead
 RETRY_AFTER = "30"
+TOLD_EVERY = 10.0  # seconds at least between two lines of the log about answers that failed
 MOST_THREADS = 4  # answers made at once: more would only hold each other up
 MOST_WAITING = 64  # different answers under way or waiting for a thread; who comes then is asked to come again
 
@@ -38,15 +40,18 @@ class Rendered(NamedTuple):
 
 class Answers:
     """Answers by name. ``find_state`` tells cheaply whether the database is still the same, ``now`` is the time that
-    filters count from, and ``clock`` a steady one in seconds."""
+    filters count from, ``clock`` a steady one in seconds. No answer says that it changed before ``since``."""
 
     def __init__(
         self,
         find_state: Callable[[], Stamp],
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        since: datetime,
     ) -> None:
         self._find_state = find_state
+        self._since = since
+        self._failures = _Failures(clock)
         self._now = now
         self._clock = clock
         self._state: Stamp | None = None
@@ -59,7 +64,8 @@ class Answers:
 
     async def find(self, name: str, path: str, render: Callable[[datetime], Rendered], *, moves: bool) -> HeldFile:
         """The answer called ``name``, sent as ``path`` is (feeds/search.rss). ``moves``: it may be another one each
-        minute though the database stays the same. HTTPException 503 where there is none in time."""
+        minute though the database stays the same. FilterError as ``render`` raises it, and
+        HTTPException 503 where it fails otherwise or takes too long, and there is no older one."""
         held = self._held.find(name)
         now = self._now()
         try:
@@ -69,9 +75,11 @@ class Answers:
                 if held is not None and held.stamp == stamp:
                     return held
                 return await asyncio.shield(self._start(name, path, render, stamp, now))
-        except (DatabaseError, TimeoutError) as error:
-            what = "an older one is sent" if held else "503"
-            log.warning("%s: %s; %s", name, str(error) or "no answer in time", what)
+        except FilterError:
+            raise
+        # Whatever else: a database that is gone or slow, one row of it that cannot be read.
+        except Exception as error:
+            self._failures.tell(path, error, "an older one is sent" if held else "503")
             if held is not None:
                 return held
             raise HTTPException(503, headers={"Retry-After": RETRY_AFTER}) from error
@@ -110,11 +118,34 @@ class Answers:
         held = self._held.find(name)
 
         def make() -> HeldFile:
-            return _renew(path, render(now), held, stamp, now)
+            rendered = render(now)
+            return _renew(path, rendered._replace(changed=max(rendered.changed, self._since)), held, stamp, now)
 
         file = await asyncio.get_running_loop().run_in_executor(self._threads, make)
         self._held.keep(name, file)
         return file
+
+
+class _Failures:
+    """Tells the log of answers that failed, without what was searched for, which is kept nowhere: one line in
+    TOLD_EVERY seconds, with the traceback where the same was not told just before."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = -TOLD_EVERY
+        self._known = ""
+        self._untold = 0
+
+    def tell(self, path: str, error: Exception, what: str) -> None:
+        if self._clock() - self._last < TOLD_EVERY:
+            self._untold += 1
+            return
+        expected = isinstance(error, DatabaseError | TimeoutError)
+        said = (str(error) or "no answer in time") if expected else repr(error)
+        more = f" ({self._untold} more before)" if self._untold else ""
+        shown = None if expected or said == self._known else error
+        log.warning("%s: %s; %s%s", path, said, what, more, exc_info=shown)
+        self._last, self._known, self._untold = self._clock(), said, 0
 
 
 def _look_at(task: asyncio.Task[T]) -> None:
@@ -132,4 +163,7 @@ def _renew(path: str, rendered: Rendered, held: HeldFile | None, stamp: Stamp, n
     modified = min(rendered.changed, now).astimezone(UTC).replace(microsecond=0)
     if held is not None:
         modified = max(modified, held.modified + timedelta(seconds=1))
-    return hold_file(path, rendered.body, gzip.compress(rendered.body, mtime=0), modified, stamp)
+    # What is told is no later than now even so, where the clock was set back; what is compared with still moves on.
+    told = min(modified, now.astimezone(UTC).replace(microsecond=0))
+    file = hold_file(path, rendered.body, gzip.compress(rendered.body, mtime=0), told, stamp)
+    return replace(file, modified=modified)

@@ -52,8 +52,9 @@ PAGE_RULES = {
 }
 
 # Each step of a path begins with a letter or digit: no "..", no dotfile, no backslash, no control character.
-_STEP = r"[A-Za-z0-9][A-Za-z0-9._~:-]*"
-_PATH = re.compile(rf"(?:{_STEP}/)*(?:{_STEP})?")
+# No longer than a file system takes: 255 bytes a name, room for ".gz" included, and 4,096 with the root before it.
+_STEP = r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,251}"
+_PATH = re.compile(rf"(?=.{{0,2000}}\Z)(?:{_STEP}/)*(?:{_STEP})?")
 _CONDITIONS = {
     b"if-match": "if-match",
     b"if-none-match": "if-none-match",
@@ -127,6 +128,7 @@ class PublishedFiles:
         self._held = HeldFiles(limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_request(scope)
         path: str = scope["path_params"]["path"]
         file = await self._find(path if path and not path.endswith("/") else path + "index.html")
         if file is None and _PATH.fullmatch(path) and (self._root / path / "index.html").is_file():
@@ -149,15 +151,17 @@ class PublishedFiles:
         return file
 
 
-def check_method(scope: Scope) -> None:
-    """HTTPException 405 for a method other than GET and HEAD."""
+def check_request(scope: Scope) -> None:
+    """HTTPException 405 for a method other than GET and HEAD; 404 for a path that ends with a line break, which the
+    patterns of routes overlook."""
     if scope["method"] not in ("GET", "HEAD"):
         raise HTTPException(405, headers={"Allow": METHODS})
+    if scope["path"].endswith("\n"):
+        raise HTTPException(404)
 
 
 async def send_file(file: HeldFile, scope: Scope, send: Send) -> None:
-    """Answers with ``file`` as the request's method, conditions and codings ask; HTTPException as ``check_method``."""
-    check_method(scope)
+    """Answers with ``file`` as the conditions and codings of a request ask that ``check_request`` let pass."""
     fields = _read_fields(scope["headers"])
     sent = file.packed if file.packed and prefers_gzip(fields.get("accept-encoding", "")) else file.plain
     status = check_preconditions(fields, sent.etag, file.modified)

@@ -41,16 +41,17 @@ MOST_NOTES = 200  # releases looked through for the last changes of a page's row
 
 class Searching:
     """Finds and tells what searches ask for. ``now`` is the time that they count from, ``clock`` a steady one in
-    seconds."""
+    seconds; no answer says that it changed before ``since``."""
 
     def __init__(
         self,
         repository: Repository,
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        since: datetime,
     ) -> None:
         self._repository = repository
-        self._answers = Answers(repository.find_state, now, clock)
+        self._answers = Answers(repository.find_state, now, clock, since)
         self._around: tuple[object, Around] | None = None
 
     async def find_feed(self, config: Config, form: Format, raw: str) -> HeldFile:

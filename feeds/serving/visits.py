@@ -19,14 +19,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.database import DatabaseError
-from aggregator.visits import Counted, VisitKind
+from aggregator.visits import OTHER, Counted, VisitKind
 
 EVERY = 60.0  # seconds between two savings
 MOST_COUNTERS = 5_000  # at once: a day of all pages and 200 feeds in 20 readers; what is more is not counted
-MOST_READERS = 100
-OTHER = "lain"  # readers that are not known by name
+MOST_SUBSCRIBERS = 1_000_000  # who states more is not believed
 
-# Products as they are called here, by how they write themselves at least.
+# Products as they are called here, by how they write themselves at least. Nobody else is named: a User-Agent is what
+# any stranger writes, and the names stand on the bureau's own page.
 _READERS = {
     name.casefold(): name
     for line in (
@@ -37,8 +37,9 @@ _READERS = {
     )
     for name in line
 }
+# Services that read once for many people, and state for how many.
+_STATING = {"BazQux", "Feedbin", "Feedly", "Feedspot", "Inoreader", "NewsBlur", "theoldreader.com"}
 _BOTS = ("bot", "crawl", "spider", "slurp", "preview")
-_PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9.-]{1,30})(?=[/ ]|$)")
 _SUBSCRIBERS = re.compile(r"\b([0-9]{1,7}) (?:subscriber|reader)s?\b")
 _MOST_AGENT = 300  # characters that are looked at
 
@@ -76,17 +77,14 @@ def parse_target(path: str) -> tuple[VisitKind, str] | None:
 
 
 def parse_reader(agent: str) -> tuple[str, int | None]:
-    """The product that a User-Agent names, and the subscribers that it states.
-
-    OTHER, unless it is known or states subscribers, as only services that read for many people do.
-    """
+    """The product that a User-Agent names, OTHER unless it is known; and the subscribers that it states, None unless
+    it is a service that reads for many people."""
     # Plain searches in small letters: an alternation that ignores case takes longer than answering does.
     small = agent[:_MOST_AGENT].lower()
-    stated = _SUBSCRIBERS.search(small) if "subscriber" in small or " reader" in small else None
     name = next((name for written, name in _READERS.items() if written in small), OTHER)
-    if stated and name == OTHER and (product := _PRODUCT.match(agent)) and product[1] != "Mozilla":
-        name = product[1]
-    return name, int(stated[1]) if stated else None
+    stated = _SUBSCRIBERS.search(small) if name in _STATING else None
+    number = int(stated[1]) if stated else None
+    return name, None if number is None or number > MOST_SUBSCRIBERS else number
 
 
 def is_robot(agent: str) -> bool:
@@ -105,7 +103,6 @@ class Visits:
         self._now = now
         self._zone = zone
         self._counts: dict[Counted, int] = {}
-        self._readers = {OTHER, *_READERS.values()}
 
     def count(self, path: str, agent: str, *, is_ahead: bool = False, is_embedded: bool = False) -> None:
         """Takes in one answered GET. ``is_ahead``: a browser loads it before anybody looks; ``is_embedded``: a script
@@ -117,7 +114,7 @@ class Visits:
         if kind is VisitKind.FEED:
             reader, subscribers = parse_reader(agent)
             if not is_embedded and not (reader == OTHER and is_robot(agent)):
-                self._count_feed(name, self._bound(reader), subscribers)
+                self._count_feed(name, reader, subscribers)
         elif not is_robot(agent):
             self._add(Counted(self._today(), kind, name), 1)
 
@@ -159,13 +156,6 @@ class Visits:
         self._add(Counted(today, VisitKind.FEED, name, reader), 1)
         if subscribers is not None:
             self._add(Counted(today, VisitKind.SUBSCRIBERS, name, reader), subscribers)
-
-    def _bound(self, reader: str) -> str:
-        """Junk that calls itself a reader is OTHER as soon as there are many of them."""
-        if reader not in self._readers and len(self._readers) >= MOST_READERS:
-            return OTHER
-        self._readers.add(reader)
-        return reader
 
     def _today(self) -> date:
         return self._now().astimezone(self._zone).date()
