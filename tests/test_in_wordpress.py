@@ -342,6 +342,12 @@ def test_odd_answers_break_no_page(wordpress: WordPress) -> None:
         assert 'class="warta-' in html
     for answer in ('{"a":1}', "3", '{"items":"x"}', '{"portals":[]}', "null"):
         assert wordpress.run(f"return warta_trim(json_decode('{answer}', true));") is None
+    odd_status = '{"portals":[{"id":[1],"read":"a"},{"id":"x","read":[2]}],"feeds":[{"id":["y"]}]}'
+    trimmed = f"warta_trim(json_decode('{odd_status}', true))"
+    html = wordpress.run(
+        f"return warta_render_list(warta_clean(array()), array('items' => array()), {trimmed}, time());"
+    )
+    assert "Belum ada isi." in html
 
 
 def test_new_packages_arrive_and_a_dead_server_empties_nothing(wordpress: WordPress, feeds: Feeds) -> None:
@@ -395,11 +401,19 @@ def test_the_editor_knows_the_block_and_the_feeds(wordpress: WordPress) -> None:
 
 
 @pytest.mark.parametrize(
-    "pasted",
-    ["https://w.example/umpan", "https://w.example/umpan/feeds/semua.html", "https://w.example/umpan/index.html?x#y"],
+    ("pasted", "kept"),
+    [
+        ("https://w.example/umpan", "https://w.example/umpan/"),
+        ("https://w.example/umpan/feeds/semua.html", "https://w.example/umpan/"),
+        ("https://w.example/umpan/index.html?x#y", "https://w.example/umpan/"),
+        ("https://w.example/umpan/en/statistik/2025.html", "https://w.example/umpan/"),
+        ("https://w.example/embed.js", "https://w.example/"),
+        ("https://w.example/kabupaten/newsfeeds/", "https://w.example/kabupaten/newsfeeds/"),
+        ("https://sragen/umpan/", "https://sragen/umpan/"),
+    ],
 )
-def test_any_address_of_the_site_will_do(wordpress: WordPress, pasted: str) -> None:
-    assert wordpress.run(f"return warta_clean_address('{pasted}');") == "https://w.example/umpan/"
+def test_any_address_of_the_site_will_do(wordpress: WordPress, pasted: str, kept: str) -> None:
+    assert wordpress.run(f"return warta_clean_address('{pasted}');") == kept
 
 
 def test_the_settings_page_offers_every_feed(wordpress: WordPress) -> None:

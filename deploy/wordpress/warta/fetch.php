@@ -73,7 +73,16 @@ function warta_trim( $data ) {
 		}
 		return $kept;
 	}
+	foreach ( array( 'portals', 'feeds' ) as $name ) {
+		if ( is_array( $kept[ $name ] ?? null ) ) {
+			$kept[ $name ] = array_values( array_filter( $kept[ $name ], 'warta_has_id' ) );
+		}
+	}
 	return is_array( $kept['portals'] ?? null ) && is_array( $kept['feeds'] ?? null ) ? $kept : null;
+}
+
+function warta_has_id( $row ) {
+	return is_array( $row ) && is_string( $row['id'] ?? null );
 }
 
 /** The published feeds, each with id and title; none while the address is wrong or nobody answers. */

@@ -32,7 +32,10 @@ function warta_add_link( $links ) {
 /** The top of the published tree: people paste the address of some page below it. */
 function warta_clean_address( $url ) {
 	$url = esc_url_raw( trim( is_string( $url ) ? $url : '' ), array( 'http', 'https' ) );
-	$url = preg_replace( '#(?:[?\#].*|(?:feeds|embed|tenders|en)/.*|[^/]+\.html.*)$#', '', $url );
+	$url = preg_replace( '#[?\#].*$#', '', $url );
+	// Whole steps of the path only: "/kabupaten/" holds "en/" too.
+	$below = 'en/?|(?:en/)?(?:(?:feeds|embed|tenders|statistik|paket)/.*|[^/]+\.(?:html|js|json|opml|xml|css))';
+	$url   = preg_replace( "#^(https?://[^/]+(?:/.*?)??)/(?:$below)$#", '$1/', $url );
 	return '' === $url ? '' : trailingslashit( $url );
 }
 
