@@ -348,7 +348,7 @@ def _identify(path: str) -> tuple[int, ...]:
 
 def find_file(connection: Connection) -> tuple[int, ...]:
     """What tells the file that is read from another one put in its place; empty where the database is no file."""
-    noted: tuple[int, ...] = (connection.connection.record_info or {}).get(_FILE, ())
+    noted: tuple[int, ...] = connection.info.get(_FILE, ())
     return noted
 
 
