@@ -136,6 +136,7 @@ tenders = sa.Table(
     sa.Column("tender", sa.Text, nullable=False),
     sa.UniqueConstraint("portal", "kind", "key"),
     sa.Index(None, "portal", "position"),
+    sa.Index(None, "kind", "position"),
     sa.Index(None, "status", "position"),
     sa.Index(None, "buyer_folded", "position"),
     sa.Index(None, "procuring_entity_folded", "position"),
@@ -240,6 +241,37 @@ snapshots = sa.Table(
     sa.Index(None, "portal", "run"),
     sa.Index(None, "body_hash"),
     sa.UniqueConstraint("segment", "start"),
+)
+
+# Who may ask a host, or read a portal: ``name`` says which. ``beat`` is when ``holder`` last said that it lives, by the
+# database's own clock; ``asked`` when the last request was sent, where a holder came to say it. "" holds nothing.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("holder", sa.String, nullable=False),
+    sa.Column("beat", Instant, nullable=False),
+    sa.Column("asked", Instant),
+)
+
+# What a host's robots.txt said, so that it is asked for once a day and not once a run (RFC 9309 section 2.4).
+robots = sa.Table(
+    "robots",
+    metadata,
+    sa.Column("host", Name, primary_key=True),
+    sa.Column("fetched", Instant, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+# Which entries a [[notify]] channel was told of, or stood in its feed before it was; ``sent`` is empty while one waits.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("channel", Name, primary_key=True),
+    sa.Column("entry", Name, primary_key=True),
+    sa.Column("noted", Instant, nullable=False),
+    sa.Column("sent", Instant),
 )
 
 # How often pages, feeds and embeds were asked for on a day in the publisher's zone, and by whom as readers name

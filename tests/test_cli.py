@@ -20,6 +20,7 @@ import pytest
 import warta as command_line
 from aggregator.config import DATABASE_URL, load_config
 from aggregator.filters import Filter
+from commands import terminal
 from demo.server import Server, serve
 from demo.spse import Portal
 from demo.world import World
@@ -397,11 +398,11 @@ def test_where_nobody_watches_the_log_tells_once_a_minute(
     desk: Path, warta: Warta, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO", "warta")
-    monkeypatch.setattr(command_line, "LOG_EVERY", 0.0)
+    monkeypatch.setattr(terminal, "LOG_EVERY", 0.0)
     warta("crawl")
     told = [record.getMessage() for record in caplog.records if record.name == "warta"]
     assert told[-1].endswith("15 read, 15 new, 0 changed, 0 errors")
     caplog.clear()
-    monkeypatch.setattr(command_line, "LOG_EVERY", 60.0)
+    monkeypatch.setattr(terminal, "LOG_EVERY", 60.0)
     warta("crawl")
     assert [record for record in caplog.records if record.name == "warta"] == []

@@ -42,7 +42,7 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_no_other(wheel: Path) -> No
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     rooms = [
         path.relative_to(ROOT).as_posix()
-        for room in ("spiders", "aggregator", "feeds", "demo")
+        for room in ("commands", "spiders", "aggregator", "feeds", "demo")
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     ]
