@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
+LOCKING := --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run format family lock clean
+.PHONY: help demo test check run scale format family lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +27,9 @@ check: $(READY) ## everything CI asks: format, lint, types, tests
 	@$(BIN)/mypy --no-error-summary
 	@$(MAKE) --no-print-directory test
 
+scale: $(READY) ## 790 portals, three workers, one killed: what holds, on a PostgreSQL of its own (about half an hour)
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
 format: $(READY) ## format the code, mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
@@ -33,10 +37,11 @@ format: $(READY) ## format the code, mend what ruff can mend
 family: $(READY) ## the files of a new source, to be filled in (NAME=open_data): docs/adding-a-source.md
 	@$(BIN)/python -m spiders.scaffold "$(NAME)"
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+lock: $(READY) ## write requirements.lock, and the shorter one of deploy/, anew from pyproject.toml
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCKING) --upgrade --output-file requirements.lock
+	@echo hatchling | $(BIN)/uv pip compile pyproject.toml - $(LOCKING) --constraint requirements.lock \
+		--output-file deploy/requirements.lock
 
 clean: ## remove .venv and caches; var/ stays
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,21 +6,26 @@ imported inside the verbs that need it, so that `warta --help` waits for neither
 
 from __future__ import annotations
 
-import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.logging import RichHandler
 
 from aggregator.config import ConfigError
+from aggregator.lines import mask_secrets, one_line
+from commands.assistants import mcp
+from commands.children import die_with_parent
 from commands.crawling import archive, crawl, replay, run
 from commands.exporting import export
 from commands.health import portals, status
+from commands.logs import MISTAKE, VARIABLE, LogForm, set_up_log
+from commands.notifying import notify
+from commands.queueing import queue, worker
 from commands.serving import publish, serve
 from commands.starting import demo, init
+from commands.storage import backup, db, restore
 from commands.terminal import UsageMistake, err
 
 app = typer.Typer(
@@ -35,8 +40,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": lambda t: t.replace("-", "_")},
 )
 
-for verb in (init, portals, crawl, run, publish, serve, status, replay, archive, export, demo):
+for verb in (
+    *(init, portals, crawl, run, worker, publish, notify, serve, mcp),
+    *(status, replay, archive, export, backup, restore, demo),
+):
     app.command()(verb)
+app.add_typer(queue, name="queue")
+app.add_typer(db, name="db")
 
 
 def main() -> None:
@@ -50,7 +60,7 @@ def main() -> None:
         if not isinstance(error, ArchiveError | ConfigError | DatabaseError | UsageMistake | OSError):
             raise
         for line in str(error).splitlines():
-            err.print(f"warta: {line}")
+            err.print(MISTAKE + one_line(mask_secrets(line)))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -66,17 +76,16 @@ def _print_version(wanted: bool) -> None:
 def _start(
     context: typer.Context,
     config: Annotated[Path, typer.Option(metavar="FILE", help="The configuration.")] = Path("warta.toml"),
+    log: Annotated[
+        LogForm, typer.Option(envvar=VARIABLE, help="The log: text, or json, one object a line.", show_envvar=False)
+    ] = LogForm.TEXT,
     _version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
+    die_with_parent()
     context.obj = config
-    terminal = err.is_terminal
-    handler = RichHandler(console=err, show_path=False) if terminal else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s" if terminal else "%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING if terminal else logging.INFO, handlers=[handler])
-    for chatty in ("scrapy", "twisted", "alembic", "asyncio", "protego", "filelock"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_up_log(log, err)
 
 
 if __name__ == "__main__":

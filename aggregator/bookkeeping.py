@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from aggregator.changes import compare, merge
+from aggregator.changes import compare, merge, note
 from aggregator.models import Kind, Reading, Record, Release, Status, Tender
 from aggregator.rows import parse_tender, position, release_row, render_tender, render_unread, tender_row
 from aggregator.search import render_text, searched_texts
@@ -124,11 +124,19 @@ class Batch:
         if row["position"] != kept_position or searched_texts(merged) != searched_texts(stored):
             self.stale_positions.append(kept_position)
             self.texts[merged.identity] = render_text(searched_texts(merged))
+        if merged.identity not in self.new:  # the first release of a new one is kept together with all of it
+            self._release(row, note(stored, merged, self.time))
         release = compare(stored, merged, self.time)
         if release is not None:
             row["changed"] = self.time
             self.changed += merged.identity not in self.new
             self._release(row, release if told else replace(release, events=()))
+
+    def mark(self, tender: Tender, number: int) -> None:
+        """A release for followers of a kept tender whose ``changed`` moves with its dossier, not with itself."""
+        portal, kind, key = tender.identity
+        moved = Release(portal=portal, kind=kind, key=key, time=self.time, tags=(), events=())
+        self._release({"id": number}, moved)
 
     def _release(self, row: Row, release: Release | None) -> None:
         if release is not None:

@@ -78,7 +78,7 @@ def merge(stored: Tender | None, seen: Tender) -> Tender:
 def compare(stored: Tender | None, seen: Tender, now: datetime) -> Release | None:
     """The release that the move from ``stored`` to ``seen`` (already merged) makes; None where content is the same.
 
-    A field that was unread in ``stored`` is learnt, not changed: it makes no release.
+    A field that was unread in ``stored`` is learnt, not changed: that is for ``note``.
     """
     changes: tuple[Change, ...] = ()
     if stored is None:
@@ -92,6 +92,26 @@ def compare(stored: Tender | None, seen: Tender, now: datetime) -> Release | Non
     return Release(
         portal=seen.portal, kind=seen.kind, key=seen.key, time=now, tags=tags, events=events, changes=changes
     )
+
+
+def note(stored: Tender, seen: Tender, now: datetime) -> Release | None:
+    """The release of all that the move from ``stored`` to ``seen`` tells beside what ``compare`` finds; None where that
+    is nothing.
+
+    Fields first read, participants counted, addresses that moved: no reader hears of them, but whoever follows the
+    sequence of releases ends with what is kept. It has neither tags nor events.
+    """
+    old, new = stored.as_dict(), seen.as_dict()
+    moved = [Change(name, old.get(name, []), new.get(name, [])) for name in TENDER_FIELDS]  # no sanctions: no key
+    changes = tuple(each for each in moved if each.old != each.new and not _is_told(each.field, stored, seen))
+    if not changes:
+        return None
+    return Release(portal=seen.portal, kind=seen.kind, key=seen.key, time=now, tags=(), events=(), changes=changes)
+
+
+def is_learnt(release: Release) -> bool:
+    """Whether it is one that ``note`` makes: nothing changed but what is known."""
+    return not release.tags
 
 
 def rewind(tender: Tender, releases_after: Sequence[Release]) -> Tender:
@@ -119,10 +139,14 @@ def _comparable(value: Any) -> Any:
 
 
 def _changes(stored: Tender, seen: Tender) -> Iterator[Change]:
-    moved = [name for name in CONTENT if name not in stored.unread and _differs(name, stored, seen)]
+    moved = [name for name in CONTENT if _is_told(name, stored, seen)]
     if moved:
         old, new = stored.as_dict(), seen.as_dict()
         yield from (Change(name, old.get(name, []), new.get(name, [])) for name in moved)  # no sanctions: no key
+
+
+def _is_told(name: str, stored: Tender, seen: Tender) -> bool:
+    return name not in _NOT_CONTENT and name not in stored.unread and _differs(name, stored, seen)
 
 
 def _differs(name: str, stored: Tender, seen: Tender) -> bool:

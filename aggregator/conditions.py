@@ -17,7 +17,7 @@ from aggregator.database import dossiers, releases, tender_text, tenders
 from aggregator.filters import Filter, Moment, Sort
 from aggregator.models import Event, Kind
 from aggregator.rows import LAST_NUMBER, MOST_CENTS, position
-from aggregator.search import Query, fold, parse_query, render_match, render_tsquery
+from aggregator.search import Query, fold, fold_name, parse_query, render_match, render_tsquery
 
 Condition = sa.ColumnElement[bool]
 
@@ -96,8 +96,7 @@ def is_common(connection: Connection, wanted: Filter) -> bool:
 
 def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]:
     """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
-    # FTS5 yields its rowids newest first by itself, so that the first page of a common word costs little.
-    newest = (tender_text.c.rowid if wanted.q and common else tenders.c.position).desc()
+    newest = newest_first(wanted, common=common).desc()
     match wanted.sort:
         case Sort.PUBLISHED:
             return [newest]
@@ -107,6 +106,12 @@ def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]
             return [tenders.c.amount.desc().nulls_last(), newest]
         case Sort.CHANGED:
             return [tenders.c.changed.desc(), newest]
+
+
+def newest_first(wanted: Filter, *, common: bool = True) -> sa.ColumnElement[int]:
+    """The position of a tender, as the database finds it soonest."""
+    # FTS5 yields its rowids newest first by itself, so that the first page of a common word costs little.
+    return tender_text.c.rowid if wanted.q and common else tenders.c.position
 
 
 def select_releases(
@@ -166,7 +171,7 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
         (column.procuring_entity_folded, wanted.procuring_entity),
     ):
         if names:
-            yield folded.in_([fold(name) for name in names])
+            yield folded.in_([fold_name(name) for name in names])
     if wanted.location:
         yield sa.or_(*(column.locations_folded.contains(fold(place), autoescape=True) for place in wanted.location))
     if wanted.year:

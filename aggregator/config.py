@@ -6,21 +6,36 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from aggregator.filters import MAX_LIMIT, Filter, FilterError
 from aggregator.models import Kind
+from aggregator.quiet import QuietHours, parse_quiet
 
 DATABASE_URL = "WARTA_DATABASE_URL"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"MB": 1_000_000, "GB": 1_000_000_000}
+_IN_ENVIRONMENT = "env:"
 
 
 class ConfigError(ValueError):
@@ -67,6 +82,13 @@ def _zone(text: str) -> str:
     return text
 
 
+def _notify_address(secret: SecretStr) -> SecretStr:
+    # What is wrong is told without the address: whoever has it can write to the channel.
+    if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z][A-Za-z0-9+.-]*://\S+", secret.get_secret_value()):
+        raise ValueError("is no address for apprise; write one as in 'tgram://…', or 'env:NAME' if NAME holds it")
+    return secret
+
+
 def _year(value: int | str) -> int | str:
     if isinstance(value, int) and 2000 <= value <= 2100:
         return value
@@ -80,7 +102,9 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 WebAddress = Annotated[str, AfterValidator(check_web_address)]
 TreeAddress = Annotated[str, AfterValidator(check_tree_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
+NotifyAddress = Annotated[SecretStr, AfterValidator(_notify_address)]
 Year = Annotated[int | str, AfterValidator(_year)]
+Quiet = Annotated[InstanceOf[QuietHours], BeforeValidator(parse_quiet)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
@@ -89,7 +113,10 @@ class _Table(BaseModel):
 
 
 class Publisher(_Table):
-    """Who publishes the feeds. ``authority`` and ``since`` make the tag: ids (RFC 4151) and must never change."""
+    """Who publishes the feeds. ``authority`` and ``since`` make the tag: ids (RFC 4151) and must never change.
+
+    ``license``, ``publication_policy`` and a registered ``ocid_prefix`` are for exports in OCDS.
+    """
 
     name: str = Field(min_length=1)
     url: TreeAddress
@@ -99,6 +126,9 @@ class Publisher(_Table):
     contact: WebAddress | None = None
     timezone: Zone = "Asia/Jakarta"
     place: str = ""
+    license: WebAddress | None = None
+    publication_policy: WebAddress | None = None
+    ocid_prefix: str | None = Field(default=None, pattern=r"^ocds-[a-z0-9]{6}$")
 
     @model_validator(mode="after")
     def _url_ends_with_slash(self) -> Self:
@@ -108,13 +138,15 @@ class Publisher(_Table):
 
 
 class Crawl(_Table):
-    """How politely to crawl. ``delay`` in seconds between two requests to one host, never less.
+    """How politely to crawl. ``delay`` in seconds between two requests to one host, never less. In the hours of
+    ``quiet``, in the publisher's zone, no run is begun that is not asked for by hand.
 
     Of the raw archive go whole segments older than ``archive_keep``, and the oldest while it is over ``archive_size``.
     """
 
     user_agent: str | None = Field(default=None, pattern=r"^Mozilla/[\x20-\x7e]+$")
     delay: float = Field(default=1.0, ge=0, le=600)
+    quiet: Quiet = QuietHours()
     archive: Path = Path("var/archive")
     archive_keep: Duration | None = None
     archive_size: Size = 10 * _SIZES["GB"]
@@ -133,7 +165,10 @@ class Publish(_Table):
 
 
 class Portal(_Table):
-    """One official web source. ``options`` are the family's own settings, checked by the family."""
+    """One official web source. ``options`` are the family's own settings, checked by the family.
+
+    In a ``Config``, ``quiet`` is that of [crawl] where the portal has none of its own.
+    """
 
     id: Id
     family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -146,13 +181,16 @@ class Portal(_Table):
     refresh: Duration = timedelta(hours=6)
     years: tuple[Year, ...] = ("current",)
     delay: float | None = Field(default=None, ge=0, le=600)
+    quiet: Quiet = QuietHours()
     enabled: bool = True
     options: Mapping[str, Any] = Field(default_factory=dict)
 
     @property
     def host(self) -> str:
-        """Host and port: what politeness and leases are counted by."""
-        return urlsplit(self.url).netloc
+        """Host and port: what politeness and leases are counted by, so one host has one spelling."""
+        parts = urlsplit(self.url)
+        usual = ":443" if parts.scheme == "https" else ":80"
+        return parts.netloc.rpartition("@")[2].lower().removesuffix(usual)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -187,6 +225,42 @@ class FeedTable(_Table):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+class Notify(_Table):
+    """A channel that is told of failing portals (``on``) or of a feed's new entries (``feed``), in full of ``most``.
+
+    ``url`` is an address that apprise knows, or ``env:NAME`` where the environment holds it.
+    """
+
+    id: Id
+    url: NotifyAddress
+    on: Literal["failures"] | None = None
+    feed: Id | None = None
+    language: Literal["id", "en"] | None = None
+    most: int = Field(default=10, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _tells_one_thing(self) -> Self:
+        if (self.on is None) == (self.feed is None):
+            raise ValueError("tells of one thing: write either on = \"failures\" or feed = and the id of a feed")
+        return self
+
+    @property
+    def shown_url(self) -> str:
+        """``env:NAME``, or no more of the address than its scheme: which part of it is secret only apprise knows."""
+        url = self.url.get_secret_value()
+        return url if url.startswith(_IN_ENVIRONMENT) else f"{url.partition('://')[0]}://…"
+
+    def load_url(self) -> str:
+        """The address itself, a secret. ConfigError where the environment should hold it and does not."""
+        url = self.url.get_secret_value()
+        if not url.startswith(_IN_ENVIRONMENT):
+            return url
+        name = url.removeprefix(_IN_ENVIRONMENT)
+        if not (found := os.environ.get(name, "").strip()):
+            raise ConfigError(f"url: the environment has no {name}; set it to the channel's address")
+        return found
+
+
 class Config(_Table):
     """The whole of warta.toml. ``folder`` is where the file lies; paths are made absolute against it."""
 
@@ -196,11 +270,24 @@ class Config(_Table):
     publish: Publish = Publish()
     portal: tuple[Portal, ...] = ()
     feed: tuple[FeedTable, ...] = ()
+    notify: tuple[Notify, ...] = ()
     folder: Path = Path()
+
+    @field_validator("portal", mode="after")
+    @classmethod
+    def _resolve_quiet(cls, portals: tuple[Portal, ...], info: ValidationInfo) -> tuple[Portal, ...]:
+        if not {"publisher", "crawl"} <= info.data.keys():
+            return portals  # they are wrong, and told as such
+        common, zone = info.data["crawl"].quiet, ZoneInfo(info.data["publisher"].timezone)
+        quiets = (portal.quiet if "quiet" in portal.model_fields_set else common for portal in portals)
+        return tuple(
+            portal.model_copy(update={"quiet": replace(quiet, zone=zone)})
+            for portal, quiet in zip(portals, quiets, strict=True)
+        )
 
     @model_validator(mode="after")
     def _ids_once(self) -> Self:
-        for table, rows in (("portal", self.portal), ("feed", self.feed)):
+        for table, rows in (("portal", self.portal), ("feed", self.feed), ("notify", self.notify)):
             seen: set[str] = set()
             for row in rows:
                 if row.id in seen:
@@ -236,8 +323,11 @@ class Config(_Table):
 
     @property
     def database_url(self) -> str:
-        """WARTA_DATABASE_URL, else ``database.url``; a relative SQLite path is told from ``folder``."""
-        url = os.environ.get(DATABASE_URL) or self.database.url
+        """WARTA_DATABASE_URL, else ``database.url``, as ``locate_database`` has it."""
+        return self.locate_database(os.environ.get(DATABASE_URL) or self.database.url)
+
+    def locate_database(self, url: str) -> str:
+        """``url``; a relative SQLite path is told from ``folder``."""
         prefix = "sqlite:///"
         if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
             return prefix + str(self.folder / url.removeprefix(prefix))

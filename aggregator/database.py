@@ -6,25 +6,23 @@ A database is opened with ``open_database``, which also migrates it; every error
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, OperationalError, SQLAlchemyError
 
-from aggregator.search import render_vector
+from aggregator.search import parse_vector, render_vector
 
 LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
 
+_HIDDEN = True  # errors of a statement name no values: a log holds no tenders
 _FILE = "file"  # what a connection notes about the file that it has open
 _WRITER = 0x7761727461  # "warta": the number of the lock that a writer holds on PostgreSQL
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,6 +32,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 class DatabaseError(Exception):
     """The database cannot be used. The message says which, why, and what to do."""
+
+
+class DatabaseAway(DatabaseError):
+    """The database cannot be used just now: its server starts anew, the connection broke, or another one holds it."""
 
 
 def to_micros(time: datetime) -> int:
@@ -69,6 +71,9 @@ class Words(sa.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return render_vector(value) if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return parse_vector(value) if value is not None and dialect.name == "postgresql" else value
 
 
 # A text that is sorted: by code points, whatever PostgreSQL's locale, as SQLite does.
@@ -264,7 +269,18 @@ robots = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 
-# Which entries a [[notify]] channel was told of, or stood in its feed before it was; ``sent`` is empty while one waits.
+# How each [[notify]] channel stands: what it tells of, when it last knew all of that, and since then its failures.
+channels = sa.Table(
+    "channels",
+    metadata,
+    sa.Column("channel", Name, primary_key=True),
+    sa.Column("about", sa.String, nullable=False),
+    sa.Column("caught_up", Instant, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("retry_at", Instant),
+)
+
+# Which entries a channel was told of, or stood in its feed before it was; ``sent`` is empty while one is being told.
 notices = sa.Table(
     "notices",
     metadata,
@@ -297,9 +313,11 @@ def open_database(address: str) -> Engine:
     Raises DatabaseError when it cannot be opened, is locked, is no database, or was made by a newer program.
     """
     url = _parse_address(address)
-    with _explained(url):
+    with _explained(url), ExitStack() as unless_opened:
         engine = _OPEN[url.get_backend_name()](url)
+        unless_opened.callback(engine.dispose)
         _migrate(engine)
+        unless_opened.pop_all()
     return engine
 
 
@@ -307,6 +325,13 @@ def is_made(address: str) -> bool:
     """Whether there is a database at ``address``, for all that can be told without opening it."""
     url = _parse_address(address)
     return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
+
+
+def find_database_file(address: str) -> Path | None:
+    """Where the database lies, if it is a file."""
+    url = _parse_address(address)
+    is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+    return Path(url.database or "") if is_file else None
 
 
 def show_address(address: str) -> str:
@@ -334,14 +359,15 @@ def _parse_address(address: str) -> URL:
     except ArgumentError:
         url = None
     if url is None or url.get_backend_name() not in _OPEN:
-        raise DatabaseError(f"{address!r} is no database address; write one as in sqlite:///var/warta.db")
+        shown = re.sub("(://[^/]*?:)[^/]*@", r"\1***@", address)
+        raise DatabaseError(f"{shown!r} is no database address; write one as in sqlite:///var/warta.db")
     return url
 
 
 def _open_sqlite(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_PATIENCE})
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_PATIENCE}, hide_parameters=_HIDDEN)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     if url.database and url.database != ":memory:":
         _follow_file(engine, url.database)
@@ -386,7 +412,8 @@ def find_file(connection: Connection) -> tuple[int, ...]:
 
 def _open_postgresql(url: URL) -> Engine:
     # A reader sees one state, as on SQLite. A server may have been started anew since a connection's last use.
-    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True, hide_parameters=_HIDDEN)
+    sa.event.listen(engine, "connect", _set_up_postgresql)
     sa.event.listen(engine, "begin", _begin_postgresql)
     return engine
 
@@ -408,6 +435,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    # Else a plan made while the tables were empty is kept, and goes through all of them when they are full.
+    connection.autocommit = True
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.autocommit = False
+
+
 def _begin_postgresql(connection: Connection) -> None:
     # One writer at a time, as on SQLite: numbers follow commit order, and each sees all that was written before it.
     if connection.get_execution_options().get("writes", False):
@@ -417,15 +451,21 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
+    head = max(path.stem for path in (_MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        made = sa.inspect(connection).has_table("alembic_version")
+        current = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if made else None
     if current == head:
         return
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    # Imported here, since it takes a quarter of the time in which a crawl starts and is hardly ever needed.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
         raise DatabaseError(
             f"{engine.url.render_as_string()} was made by a newer version of this program (schema {current}, "
             f"this one knows {head}): install that version, or name another database"
@@ -440,7 +480,22 @@ def _explained(url: URL) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, ImportError) as error:
-        raise DatabaseError(_explain(url, error)) from error
+        raise (DatabaseAway if _is_away(error) else DatabaseError)(_explain(url, error)) from error
+
+
+# SQLSTATEs of PostgreSQL that pass: connection broken, transaction rolled back for another's sake, too many
+# connections, lock not available, server starting or shutting down. A connection that failed has none.
+_PASSING = ("08", "40", "53300", "55P03", "57P")
+
+
+def _is_away(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    if "database is locked" in str(error.orig):
+        return True
+    state = getattr(error.orig, "sqlstate", "")  # "": SQLite has none
+    failed = state is None and isinstance(error, OperationalError)
+    return error.connection_invalidated or failed or (state or "").startswith(_PASSING)
 
 
 # What the database says: what to tell the reader.

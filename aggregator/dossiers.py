@@ -29,6 +29,8 @@ from aggregator.search import fold
 PURCHASES = frozenset({Kind.TENDER, Kind.NON_TENDER, Kind.RECORDED, Kind.SELF_MANAGED, Kind.EMERGENCY})
 LINKED = PURCHASES | {Kind.PLAN}
 
+_LONGEST_CODE = 128  # what is longer is no key of any plan (models.KEY), and too long for an index of PostgreSQL
+
 # Fields that one source tells together: a status of one portal must not stand beside the stage of another.
 _TOGETHER = (
     ("title",),
@@ -99,7 +101,7 @@ def is_plan(tender: Tender) -> bool:
 
 def name_plans(tender: Tender) -> frozenset[str]:
     """The RUP codes by which a purchase names its plans; none for what is no purchase."""
-    return frozenset(tender.plans) if tender.kind in PURCHASES else frozenset()
+    return frozenset(code for code in tender.plans if len(code) <= _LONGEST_CODE and tender.kind in PURCHASES)
 
 
 def group(members: Iterable[Member]) -> list[list[Member]]:

@@ -1,41 +1,244 @@
-"""Whether all is well, for `warta status`: portals read in time, and what they told published. Pure."""
+"""Whether all is well, and if not, why and what mends it: for `warta status`, /healthz and /metrics alike. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Config, Portal
-from aggregator.models import Verdict
+from aggregator.models import CONTRACT, PROBLEMS, Run, Verdict
+from aggregator.queue import FAILED, RUNNING, WAITING, Queue
 from aggregator.repository import LastRuns
 from aggregator.runs import find_next
 
-LATE = 4  # times `every`: a last run so long ago, or a publish so far behind the last run, is not healthy
+LATE = 4  # times `every`: a reading so long ago, or a publish so far behind the last run, is not healthy
+LEAST_FREE = 500_000_000  # bytes: below, a crawl or a publish may soon find no room
+LONGEST_WAIT = timedelta(hours=1)  # of a job of the queue, while workers are there
+
+_GOOD = frozenset({Verdict.OK, Verdict.PARTIAL})
+_NAMED = 3  # portals that one sentence names
 
 
-def tell_health(
-    config: Config,
-    last_runs: Mapping[str, LastRuns],
-    database: str,
-    tenders: int,
-    published: datetime | None,
-    now: datetime,
-) -> dict[str, Any]:
-    """The object that `warta status --json` prints. Portals that are switched off are told but do not count.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """The database: ``kind`` as in sqlite, ``size`` in bytes, how many tenders and releases it holds, and when the
+    newest release was made."""
 
-    ``published`` is when the last publish ended.
+    kind: str
+    size: int
+    tenders: int
+    releases: int
+    changed: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was found out at the rim; sizes in bytes.
+
+    ``failure`` says why the database could not be read; then nothing of it is known. ``published`` is when the last
+    publish ended, ``free`` is by folder what its disk has left. No ``queue``: none was ever used.
     """
-    portals = [tell_portal(portal, last_runs.get(portal.id), now) for portal in config.portal]
-    in_time = is_published_in_time(config, last_runs, published)
-    updated = published.astimezone(ZoneInfo(config.publisher.timezone)).isoformat("T", "seconds") if published else None
-    return {
-        "healthy": in_time and all(portal["healthy"] for portal in portals if portal["enabled"]),
-        "portals": portals,
-        "database": {"url": database, "tenders": tenders},
-        "published": {"directory": str(config.public_folder), "updated": updated, "healthy": in_time},
-    }
+
+    address: str = ""
+    failure: str = ""
+    database: DatabaseState | None = None
+    last_runs: Mapping[str, LastRuns]
+    archive_size: int = 0
+    archive_oldest: datetime | None = None
+    published: datetime | None = None
+    tree_files: int | None = None
+    tree_size: int | None = None
+    free: Mapping[str, int]
+    queue: Queue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is not as it should be, and its mend. ``detail`` may name folders and addresses of this machine,
+    so only the operator is told of it."""
+
+    what: str
+    mend: str
+    detail: str = ""
+
+    def tell(self, *, inside: bool) -> str:
+        """It in plain English."""
+        return f"{self.what}{f' ({self.detail})' if inside and self.detail else ''}. {self.mend}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalHealth:
+    """A portal, its last runs, and until when the last good one counts as fresh."""
+
+    portal: Portal
+    runs: LastRuns | None
+    now: datetime
+    fresh_until: datetime | None
+
+    @property
+    def last(self) -> Run | None:
+        return self.runs.last if self.runs else None
+
+    @property
+    def good(self) -> Run | None:
+        return self.runs.good if self.runs else None
+
+    @property
+    def age(self) -> timedelta | None:
+        """Since the last good run ended; never below zero, should the clock have been set back."""
+        return max(self.now - self.good.finished, timedelta()) if self.good else None
+
+    @property
+    def fresh(self) -> bool:
+        return self.fresh_until is not None and self.now <= self.fresh_until
+
+    @property
+    def broken(self) -> list[str]:
+        """Promises of the source that its last run found broken: codes of CONTRACT, and words it has no name for."""
+        return [code for code in find_codes(self.last) if code in CONTRACT or code == "unknown_label"]
+
+    @property
+    def healthy(self) -> bool:
+        return self.fresh and self.last is not None and self.last.verdict in _GOOD
+
+    def as_dict(self, *, inside: bool = True) -> dict[str, Any]:
+        """The portal as `warta portals --json` prints it; times in its zone, ``age`` and ``every`` in seconds. Outside
+        of this machine, reasons are told by their codes: their words may name folders of it."""
+        last, good, zone = self.last, self.good, self.portal.zone
+        due, sweep = find_next(self.portal, self.runs, self.now)
+        return {
+            "portal": self.portal.id,
+            "name": self.portal.name,
+            "url": self.portal.url,
+            "enabled": self.portal.enabled,
+            "verdict": last.verdict if last else None,
+            "reasons": [] if last is None else list(last.reasons) if inside else find_codes(last),
+            "broken": self.broken,
+            "errors": last.errors if last else 0,
+            "last_run": last.finished.astimezone(zone).isoformat() if last else None,
+            "last_good": good.finished.astimezone(zone).isoformat() if good else None,
+            "every": round(self.portal.every.total_seconds()),
+            "age": None if self.age is None else round(self.age.total_seconds()),
+            "fresh": self.fresh,
+            "fresh_until": self.fresh_until.astimezone(zone).isoformat() if self.fresh_until else None,
+            "next_due": max(due, self.now).astimezone(zone).isoformat(),
+            "next_sweep": sweep,
+            "healthy": self.healthy,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The whole. It is healthy when ``why`` is empty; ``warnings`` can wait until the morning."""
+
+    config: Config
+    facts: Facts
+    now: datetime
+    portals: Sequence[PortalHealth]
+    in_time: bool
+    why: Sequence[Trouble]
+    warnings: Sequence[Trouble]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.why
+
+    def as_dict(self, *, inside: bool = True) -> dict[str, Any]:
+        """The object that `warta status --json` prints. Not ``inside``, as strangers see it: without folders, addresses
+        and portals that are switched off."""
+        facts, limits = self.facts, self.config.crawl
+        database = facts.database
+        places: dict[str, dict[str, Any]] = {
+            "database": {"url": facts.address, "error": facts.failure or None},
+            "archive": {"directory": str(self.config.archive_folder)},
+            "published": {"directory": str(self.config.public_folder)},
+            "disk": {"folders": dict(facts.free)},
+        }
+        told: dict[str, dict[str, Any]] = {
+            "database": {
+                "kind": database.kind if database else None,
+                "bytes": database.size if database else None,
+                "tenders": database.tenders if database else None,
+                "releases": database.releases if database else None,
+                "changed": self._iso(database.changed if database else None),
+                "healthy": not facts.failure,
+            },
+            "archive": {
+                "bytes": facts.archive_size,
+                "limit": limits.archive_size,
+                "oldest": self._iso(facts.archive_oldest),
+            },
+            "published": {
+                "updated": self._iso(facts.published),
+                "files": facts.tree_files,
+                "bytes": facts.tree_size,
+                "healthy": self.in_time,
+            },
+            "disk": {"free": min(facts.free.values(), default=None), "healthy": not _list_full(facts.free)},
+        }
+        return {
+            "healthy": self.healthy,
+            "why": [trouble.tell(inside=inside) for trouble in self.why],
+            "warnings": [trouble.tell(inside=inside) for trouble in self.warnings],
+            "portals": [told.as_dict(inside=inside) for told in self.portals if inside or told.portal.enabled],
+            **{name: (places[name] if inside else {}) | rest for name, rest in told.items()},
+            "queue": self._tell_queue(),
+        }
+
+    def _tell_queue(self) -> dict[str, Any] | None:
+        queue = self.facts.queue
+        if queue is None:
+            return None
+        states = {state: queue.jobs.get(state, 0) for state in (WAITING, RUNNING, FAILED)}
+        return {**states, "oldest_waiting": self._iso(queue.oldest_waiting), "workers": queue.workers}
+
+    def _iso(self, time: datetime | None) -> str | None:
+        return time.astimezone(ZoneInfo(self.config.publisher.timezone)).isoformat("T", "seconds") if time else None
+
+
+def tell_health(config: Config, facts: Facts, now: datetime) -> Health:
+    """What ``facts`` mean at ``now``. Portals that are switched off are told but do not count."""
+    portals = tell_portals(config, facts.last_runs, now)
+    enabled = [portal for portal in portals if portal.portal.enabled]
+    in_time = is_published_in_time(config, facts.last_runs, facts.published)
+    known = not facts.failure
+    why = [
+        *([] if known else [_database_failed(facts)]),
+        *(_explain_portals(enabled) if known else ()),
+        *([] if in_time else [_explain_publish(facts.published)]),
+        *_explain_disk(facts.free),
+        *(_explain_queue(facts.queue, now) if facts.queue else ()),
+    ]
+    warnings = [*(_explain_drift(enabled) if known else ()), *_warn(config, facts)]
+    return Health(config=config, facts=facts, now=now, portals=portals, in_time=in_time, why=why, warnings=warnings)
+
+
+def tell_portals(config: Config, last_runs: Mapping[str, LastRuns], now: datetime) -> list[PortalHealth]:
+    """Every portal of the configuration, in its order."""
+    return [_tell_portal(portal, last_runs.get(portal.id), now) for portal in config.portal]
+
+
+def _tell_portal(portal: Portal, runs: LastRuns | None, now: datetime) -> PortalHealth:
+    good = runs.good if runs else None
+    until = find_stale(portal, good.finished) if good else None
+    return PortalHealth(portal=portal, runs=runs, now=now, fresh_until=until)
+
+
+def find_stale(portal: Portal, read: datetime) -> datetime:
+    """Until when a portal that was last read well at ``read`` counts as fresh: everything that tells so asks here. Its
+    quiet hours do not count, for nothing is read in them."""
+    return portal.quiet.add(read, LATE * portal.every)
+
+
+def find_codes(run: Run | None) -> list[str]:
+    """The codes of a run's reasons, each once, those that force the worst verdict first."""
+    codes = dict.fromkeys(reason.partition(":")[0] for reason in run.reasons) if run else {}
+    worst = (Verdict.BLOCKED, Verdict.FAILED, Verdict.PARTIAL)
+    return sorted(codes, key=lambda code: next((n for n, v in enumerate(worst) if PROBLEMS.get(code) is v), len(worst)))
 
 
 def is_published_in_time(config: Config, last_runs: Mapping[str, LastRuns], published: datetime | None) -> bool:
@@ -47,21 +250,105 @@ def is_published_in_time(config: Config, last_runs: Mapping[str, LastRuns], publ
     return max(runs) - published <= LATE * min(portal.every for portal in portals)
 
 
-def tell_portal(portal: Portal, runs: LastRuns | None, now: datetime) -> dict[str, Any]:
-    """One portal as `warta portals --json` prints it; times in the portal's zone."""
-    last, good = (runs.last, runs.good) if runs else (None, None)
-    due, sweep = find_next(portal, runs, now)
-    in_time = last is not None and now - last.finished <= LATE * portal.every
-    return {
-        "portal": portal.id,
-        "name": portal.name,
-        "url": portal.url,
-        "enabled": portal.enabled,
-        "verdict": last.verdict if last else None,
-        "reasons": list(last.reasons) if last else [],
-        "last_run": last.finished.astimezone(portal.zone).isoformat() if last else None,
-        "last_good": good.finished.astimezone(portal.zone).isoformat() if good else None,
-        "next_due": max(due, now).astimezone(portal.zone).isoformat(),
-        "next_sweep": sweep,
-        "healthy": in_time and last is not None and last.verdict in {Verdict.OK, Verdict.PARTIAL},
-    }
+# Why, and the mend -------------------------------------------------------------------------------------
+
+_TIMER = "Is the timer or a worker running? Try: warta run --due"
+_MENDS = {
+    "blocked": "It put a browser check in front, which Warta never tries to get past: ask its operators to let your"
+    " User-Agent in",
+    "refused": "It no longer lets programs in: look at its robots.txt, and whether a key ran out",
+    "rate_limited": "It asks for fewer requests: raise its delay or every in warta.toml",
+    "listing": "A list could not be read to its end: if that lasts, its pages changed, so look for a newer Warta",
+    "busy": "Another run holds its host: if no run is under way, look with: warta queue",
+    "lease": "Another run took its place, or the database was away: the next run tries again",
+    "errors": "Open its page in a browser: if it works there, look at this machine's network and at the log of the run",
+}
+_CHANGED = "Not all it sent was believed; what is kept stays. If that lasts, look for a newer Warta, then: warta replay"
+_OTHERWISE = "See its reasons with: warta portals"
+
+
+def _explain_portals(portals: Iterable[PortalHealth]) -> Iterator[Trouble]:
+    """One trouble for all portals that have the same, that of most portals first: 700 that were not read since a timer
+    stopped are one thing to mend."""
+    alike: dict[str, list[PortalHealth]] = defaultdict(list)
+    mends: dict[str, str] = {}
+    for told in portals:
+        if not told.healthy:
+            what, mend = _diagnose(told)
+            alike[what].append(told)
+            mends.setdefault(what, mend)
+    for what, those in sorted(alike.items(), key=lambda item: -len(item[1])):
+        yield Trouble(f"{_name(those)}: {what}", mends[what], _detail(those))
+
+
+def _diagnose(told: PortalHealth) -> tuple[str, str]:
+    """What is wrong with a portal that is not healthy, and the mend."""
+    if told.last is None:
+        return "never read", f"Is the timer or a worker running? Try: warta crawl {told.portal.id}"
+    if told.last.verdict in _GOOD:
+        return f"not read well for more than {LATE} times its every", _TIMER
+    code = next(iter(find_codes(told.last)), "")
+    named = "" if code in {"", told.last.verdict} else f": {code}"
+    return f"last run {told.last.verdict}{named}", _MENDS.get(code, _OTHERWISE)
+
+
+def _detail(those: Sequence[PortalHealth]) -> str:
+    """When the last good one was, and of a single portal the reason that weighs most."""
+    goods = [told.good.finished.astimezone(told.portal.zone) for told in those if told.good]
+    since = f"last read well {max(goods):%Y-%m-%d %H:%M}" if goods else ""
+    last = those[0].last if len(those) == 1 else None
+    codes = find_codes(last)
+    reason = next((r for r in last.reasons if codes and r.startswith(codes[0])), "") if last else ""
+    return "; ".join(part for part in (reason, since) if part)
+
+
+def _name(portals: Sequence[PortalHealth]) -> str:
+    names = [told.portal.id for told in portals]
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more portals" if more > 0 else "")
+
+
+def _explain_drift(portals: Iterable[PortalHealth]) -> Iterator[Trouble]:
+    drifted: dict[str, list[PortalHealth]] = defaultdict(list)
+    for told in portals:
+        if told.healthy and told.broken:
+            drifted[", ".join(told.broken)].append(told)
+    for codes, those in drifted.items():
+        yield Trouble(f"{_name(those)}: changed its shape: {codes}", _CHANGED, _detail(those))
+
+
+def _database_failed(facts: Facts) -> Trouble:
+    return Trouble("the database cannot be read", "Is its server running, and its disk there?", facts.failure)
+
+
+def _explain_publish(published: datetime | None) -> Trouble:
+    if published is None:
+        return Trouble("nothing is published yet", "Try: warta publish")
+    what = "the published tree is from long before the last run"
+    return Trouble(what, "Try: warta publish", f"{published:%Y-%m-%d %H:%M} UTC")
+
+
+def _list_full(free: Mapping[str, int]) -> list[str]:
+    return [folder for folder, left in free.items() if left < LEAST_FREE]
+
+
+def _explain_disk(free: Mapping[str, int]) -> Iterator[Trouble]:
+    full = _list_full(free)
+    if full:
+        what = f"only {min(free.values()) // 1_000_000} MB of disk are left"
+        yield Trouble(what, "Make room, or lower archive_size in warta.toml", ", ".join(full))
+
+
+def _explain_queue(queue: Queue, now: datetime) -> Iterator[Trouble]:
+    if queue.jobs.get(WAITING) and not queue.workers:
+        yield Trouble(f"{queue.jobs[WAITING]} jobs wait and no worker is alive", "Start one: warta worker")
+    elif queue.oldest_waiting and now - queue.oldest_waiting > LONGEST_WAIT:
+        yield Trouble("a job has waited for more than an hour", "Start more workers, or look with: warta queue")
+
+
+def _warn(config: Config, facts: Facts) -> Iterator[Trouble]:
+    if facts.archive_size > config.crawl.archive_size:
+        mend = "A crawl mends that when it ends; to do so now: warta archive --prune"
+        yield Trouble("the archive is larger than archive_size", mend)
+    if facts.queue and facts.queue.jobs.get(FAILED):
+        yield Trouble(f"{facts.queue.jobs[FAILED]} jobs of the queue failed", "Look with: warta queue")

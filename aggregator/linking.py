@@ -61,11 +61,8 @@ def find_links(connection: Connection, batch: Batch) -> Links:
 
 
 def write_links(connection: Connection, links: Links) -> None:
-    if links.uncoded:
-        connection.execute(
-            sa.delete(plan_codes).where(plan_codes.c.tender_id == sa.bindparam("number")),
-            [{"number": number} for number in links.uncoded],
-        )
+    for chunk in chunks(links.uncoded):
+        connection.execute(sa.delete(plan_codes).where(plan_codes.c.tender_id.in_(chunk)))
     if links.codes:
         connection.execute(sa.insert(plan_codes), links.codes)
     for chunk in chunks(links.touched):
@@ -84,6 +81,17 @@ def compile_rows(connection: Connection, rows: Sequence[Any], only: Collection[s
 
     ``only`` these portals are listened to, all of them where it is None.
     """
+    others = find_others(connection, rows)
+    records = []
+    for row in rows:
+        members = [Member(number=row["id"], record=parse_record(row)), *others[row["id"]]]
+        heard = [member for member in members if only is None or member.tender.portal in only]
+        records.append(compile_record(heard or members))
+    return records
+
+
+def find_others(connection: Connection, rows: Sequence[Any]) -> Mapping[int, list[Member]]:
+    """The other sources of the purchases of ``rows`` of the tenders table, by their numbers."""
     merged = [row["id"] for row in rows if row["merged"]]
     others: dict[int, list[Member]] = defaultdict(list)
     for chunk in chunks(merged):
@@ -94,12 +102,7 @@ def compile_rows(connection: Connection, rows: Sequence[Any], only: Collection[s
         )
         for row in connection.execute(statement).mappings():
             others[row["leader_id"]].append(Member(number=row["id"], record=parse_record(row)))
-    records = []
-    for row in rows:
-        members = [Member(number=row["id"], record=parse_record(row)), *others[row["id"]]]
-        heard = [member for member in members if only is None or member.tender.portal in only]
-        records.append(compile_record(heard or members))
-    return records
+    return others
 
 
 class _Around:
@@ -163,7 +166,10 @@ class _Around:
         if not others and not self.rows[leader.number]["merged"]:
             return
         record = compile_record(cluster)
-        self._write(record, merged=bool(others), number=leader.number, changed=self._find_changed(cluster, record))
+        changed = self._find_changed(cluster, record)
+        self._write(record, merged=bool(others), number=leader.number, changed=changed)
+        if changed != self.rows[leader.number]["changed"]:
+            self._batch.mark(leader.tender, leader.number)
         before = self._find_before(cluster)
         if before is not None:
             release = compare(before, record.tender, self._batch.time)

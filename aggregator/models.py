@@ -97,7 +97,7 @@ class Event(StrEnum):
     DETAILS = "details"
 
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class Tender:
     unread: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not _KEY.fullmatch(self.key):
+        if not KEY.fullmatch(self.key):
             raise ValueError(f"key {self.key!r} of {self.portal} is not a URL-safe number or name")
         if not self.title:
             raise ValueError(f"{self.portal}/{self.kind}/{self.key} has no title")
@@ -343,7 +343,8 @@ class Release:
 
     ``tags`` are OCDS releaseTag values, ``events`` what it tells a reader; ``changes`` hold only the
     difference (empty for the first release of a tender). ``time`` is the run's ``now`` plus n µs in the
-    order found; ``seq`` is given by the database in commit order and None before that.
+    order found; ``seq`` is given by the database in commit order and None before that. Without events it is no news: a
+    correction, or what another source told before; without tags, too, no change: more became known (changes.note).
     """
 
     portal: str
@@ -536,7 +537,8 @@ PROBLEMS: Mapping[str, Verdict | None] = {
     "listing": Verdict.FAILED,  # a listing that could not be read to its end
     "rate_limited": Verdict.FAILED,  # 429 or 503 again after waiting, or a wait too long
     "refused": Verdict.FAILED,  # 401, 403, robots.txt, or a token refused twice
-    "busy": Verdict.FAILED,  # another run holds the host
+    "busy": Verdict.FAILED,  # another run holds the host or the portal
+    "lease": Verdict.FAILED,  # another run took its place, or the database could not be asked who holds it
     "blocked": Verdict.BLOCKED,  # a challenge page
     "errors": Verdict.FAILED,  # too many failed requests, or the run broke off
 }

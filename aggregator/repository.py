@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from aggregator.archive import CARRIED, ArchivedRun, Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
-from aggregator.changes import rewind
+from aggregator.changes import is_learnt, rewind
 from aggregator.conditions import is_common, order, select_releases, select_tenders, told_by
 from aggregator.database import find_file, listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.facets import Facet, select_counts
@@ -42,7 +42,7 @@ from aggregator.saving import (
     write_listing,
     write_members,
 )
-from aggregator.statements import CHUNK, chunks
+from aggregator.statements import CHUNK, chunks, list_portals
 from aggregator.versions import Told, Version, find_told, find_versions
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
@@ -199,8 +199,12 @@ class Repository:
         return wrong
 
     def save_run(self, run: Run) -> None:
+        """Adds a run, unless it is the last one kept of its portal."""
+        last = sa.select(runs).where(runs.c.portal == run.portal).order_by(runs.c.id.desc()).limit(1)
         with writing(self._engine) as connection:
-            connection.execute(sa.insert(runs), run_row(run, next_number(connection, runs.c.id)))
+            kept = connection.execute(last).mappings().one_or_none()
+            if kept is None or parse_run(kept) != run:
+                connection.execute(sa.insert(runs), run_row(run, next_number(connection, runs.c.id)))
 
     # What a run has to know ----------------------------------------------------------------------------
 
@@ -228,9 +232,11 @@ class Repository:
         good = runs.c.verdict.in_(_GOOD)
         full = sa.and_(runs.c.sweep == Sweep.FULL, sa.not_(runs.c.narrowed))
         kinds = {"last": sa.true(), "good": good, "full": sa.and_(good, full), "tried": full}
-        newest = (sa.func.max(sa.case((of_kind, runs.c.id))).label(name) for name, of_kind in kinds.items())
+        portals = list_portals(runs)
+        newest_first = sa.select(runs.c.id).where(runs.c.portal == portals.c.portal).order_by(runs.c.id.desc()).limit(1)
+        newest = (newest_first.where(of_kind).scalar_subquery().label(name) for name, of_kind in kinds.items())
         with reading(self._engine) as connection:
-            numbers = connection.execute(sa.select(*newest).group_by(runs.c.portal)).all()
+            numbers = connection.execute(sa.select(*newest).where(portals.c.portal.is_not(None))).all()
             wanted = {number for row in numbers for number in row if number is not None}
             found = {
                 row["id"]: parse_run(row)
@@ -588,6 +594,6 @@ def _find_later(connection: Connection, rows: Sequence[Columns]) -> dict[int, li
 def _as_of(row: Columns, of_tender: Sequence[Release]) -> tuple[Release, Record]:
     """The release of ``row`` with its tender as it was then; ``of_tender`` are that tender's, newest first."""
     release = parse_release(row)
-    after = [each for each in of_tender if (each.seq or 0) > row["seq"]]
+    after = [each for each in of_tender if (each.seq or 0) > row["seq"] and not is_learnt(each)]
     tender = rewind(parse_record(row).tender, after)
     return release, Record(tender=tender, first_seen=row["first_seen"], last_seen=release.time, changed=release.time)

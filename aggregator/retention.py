@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from aggregator.archive import GONE, Archive, ArchiveBusy, ArchivedRun, ArchiveError
@@ -108,10 +109,10 @@ def _megabytes(size: int) -> str:
 # At the rim ---------------------------------------------------------------------------------------------
 
 
-def find_sizes(archive: Archive) -> Mapping[str, int]:
-    """Bytes on disk of each segment."""
+def find_sizes(folder: Path) -> Mapping[str, int]:
+    """Bytes on disk of each segment of the archive in ``folder``."""
     sizes: dict[str, int] = {}
-    for path in archive.folder.glob("*.zst"):
+    for path in folder.glob("*.zst"):
         with suppress(FileNotFoundError):  # removed by another process since
             sizes[path.name] = path.stat().st_size
     return sizes
@@ -124,7 +125,7 @@ def find_holdings(archive: Archive, repository: Repository, full: str) -> list[H
         kept |= repository.find_segments_of(run.portal, run.run)
     return [
         Holding(name=name, size=size, newest=times.get(name), kept=name in kept)
-        for name, size in find_sizes(archive).items()
+        for name, size in find_sizes(archive.folder).items()
     ]
 
 
@@ -204,7 +205,7 @@ def _remove(archive: Archive, name: str, avoid: Sequence[str], now: datetime) ->
 
 def _may_have_to(archive: Archive, repository: Repository, limits: Crawl, now: datetime) -> bool:
     """Looks at the folder, and where an age is set at the index: whether planning is worth its cost."""
-    if any(archive.folder.glob(f"*{GONE}")) or sum(find_sizes(archive).values()) > limits.archive_size:
+    if any(archive.folder.glob(f"*{GONE}")) or sum(find_sizes(archive.folder).values()) > limits.archive_size:
         return True
     oldest = repository.find_oldest_archived() if limits.archive_keep is not None else None
     return oldest is not None and limits.archive_keep is not None and now - oldest > limits.archive_keep

@@ -11,7 +11,7 @@ from typing import Any
 
 from aggregator.database import from_micros, to_micros
 from aggregator.models import Award, Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
-from aggregator.search import fold
+from aggregator.search import fold, fold_name
 
 MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
 
@@ -75,9 +75,9 @@ def searched_row(tender: Tender) -> dict[str, Any]:
         "category": tender.category,
         "method": tender.method,
         "buyer": tender.buyer,
-        "buyer_folded": fold(tender.buyer) if tender.buyer else None,
+        "buyer_folded": fold_name(tender.buyer) if tender.buyer else None,
         "procuring_entity": tender.procuring_entity,
-        "procuring_entity_folded": fold(tender.procuring_entity) if tender.procuring_entity else None,
+        "procuring_entity_folded": fold_name(tender.procuring_entity) if tender.procuring_entity else None,
         "locations_folded": fold("\n".join(tender.locations)),
         "years": "".join(f" {year} " for year in tender.fiscal_years),
         "amount": _cents(tender.value or tender.budget),

@@ -1,18 +1,12 @@
-"""One run of one portal: what it counts, how it is judged, who may hold a host, and which portal is due."""
+"""One run of one portal: what it counts, how it is judged, and which portal is due."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import Self
-from urllib.parse import quote
+from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from aggregator.config import Portal
 from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict, Visit
@@ -27,6 +21,7 @@ _PARTIAL_ABOVE = 0.01
 _FAILED_ABOVE = 0.15
 _FAILED_FROM = 3  # errors: one broken page of a small run is no broken portal
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMER_JITTER = timedelta(seconds=30)  # a timer's next turn may come this much early, and must not be passed over
 
 
@@ -114,75 +109,24 @@ def _error_rate(requests: int, errors: int) -> float:
     return errors / max(requests, errors, 1)
 
 
-class HostBusy(Exception):
-    """Another run holds the host."""
+# What is due -----------------------------------------------------------------------------------------------
 
-
-class HostLease:
-    """The right to ask a host, for one process of this machine at a time; a context manager.
-
-    Raises HostBusy on entering when another one holds it. The kernel lets go of it when the process dies, however
-    it dies. ``clock`` gives seconds since 1970; it is written on leaving, so that the next holder keeps the delay.
-    """
-
-    def __init__(self, folder: Path, host: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = folder / f"{quote(host, safe='')}.lock"
-        self._host = host
-        self._clock = clock
-        self._descriptor: int | None = None
-        self._last_request = 0.0
-
-    def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise HostBusy(f"another run holds {self._host}") from None
-        self._descriptor = descriptor
-        self._last_request = _parse_time(os.pread(descriptor, 64, 0), self._clock())
-        self._write(b"held")  # in place of a time: a holder that dies may have asked just now
-        return self
-
-    def wait(self, delay: float) -> float:
-        """Seconds until ``delay`` seconds have passed since the last holder's last request."""
-        wait = self._last_request + delay - self._clock()
-        return min(max(wait, 0.0), delay)  # never more, should the clock have been set back
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            self._write(f"{self._clock():.6f}".encode("ascii"))
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _write(self, text: bytes) -> None:
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, text, 0)
-            os.ftruncate(self._descriptor, len(text))
-
-
-def _parse_time(text: bytes, now: float) -> float:
-    """When the last holder left: long ago in a new file, ``now`` where it did not come to say it."""
-    try:
-        return float(text or b"0")
-    except ValueError:
-        return now
+FULL_AT_ONCE = 8  # full sweeps of one host that a turn always has room for: a bureau's own portals never wait
 
 
 def find_next(portal: Portal, runs: LastRuns | None, now: datetime) -> tuple[datetime, Sweep]:
-    """When the portal is to be read next, and how; ``now`` for one that never was.
+    """When the portal is to be read next, and how; ``now`` for one that never was. Never in its quiet hours.
 
     Every ``every`` what is open; all lists instead when the last good full sweep is ``full_every`` old by then. A
     run that failed is tried again after ``every``, a full sweep that failed after eight times that, with open ones
     between.
     """
     if runs is None:
-        return now, Sweep.FULL
+        return portal.quiet.find_end(now), Sweep.FULL
     # A last run in the future was told by a clock that has been set back since.
     at = min(runs.last.started, now) + portal.every
+    if (over := portal.quiet.find_end(max(at, now))) > max(at, now):
+        at = over
     full_at = runs.full.started + portal.full_every if runs.full else at
     if runs.tried and runs.tried != runs.full:
         full_at = max(full_at, runs.tried.started + min(8 * portal.every, portal.full_every))
@@ -190,13 +134,46 @@ def find_next(portal: Portal, runs: LastRuns | None, now: datetime) -> tuple[dat
 
 
 def find_due(portals: Sequence[Portal], last_runs: Mapping[str, LastRuns], now: datetime) -> list[tuple[Portal, Sweep]]:
-    """The enabled portals whose time has come, in their order, and what to read of each."""
+    """The enabled portals whose time has come, each once however long nothing ran, and what to read of each.
+
+    What is open comes first, the portal that has waited longest before all others. Of a host's full sweeps that are
+    due, those tried longest ago have their turn; the rest is read open until theirs comes, see ``_count_full``.
+    """
     due = []
     for portal in portals:
         at, sweep = find_next(portal, last_runs.get(portal.id), now)
-        if portal.enabled and at <= now + _jitter(portal):
-            due.append((portal, sweep))
-    return due
+        if portal.enabled and at <= now + _jitter(portal) and portal.quiet.find_end(now) == now:
+            due.append((at, portal, sweep))
+    due.sort(key=lambda each: each[0])  # in the order of the configuration where they are alike
+    full = _choose_full([portal for _, portal, sweep in due if sweep is Sweep.FULL], last_runs, _count_full(portals))
+    opened = [(portal, Sweep.OPEN) for _, portal, _ in due if portal.id not in full]
+    return opened + [(portal, Sweep.FULL) for _, portal, _ in due if portal.id in full]
+
+
+def _choose_full(portals: Sequence[Portal], last_runs: Mapping[str, LastRuns], room: Mapping[str, int]) -> set[str]:
+    """The ids of those whose full sweep has its turn; no portal that always fails keeps another from its own."""
+
+    def tried(portal: Portal) -> datetime:
+        runs = last_runs.get(portal.id)
+        return runs.tried.started if runs and runs.tried else _LONG_AGO
+
+    taken: Counter[str] = Counter()
+    chosen = set()
+    for portal in sorted(portals, key=tried):
+        if taken[portal.host] < room[portal.host]:
+            taken[portal.host] += 1
+            chosen.add(portal.id)
+    return chosen
+
+
+def _count_full(portals: Sequence[Portal]) -> dict[str, int]:
+    """How many full sweeps a host has room for in a turn: twice as many as come due in the time between two, so that
+    what piled up while nothing ran is worked off little by little, and what is open is read meanwhile."""
+    share: defaultdict[str, float] = defaultdict(float)
+    for portal in portals:
+        if portal.enabled:
+            share[portal.host] += portal.every / max(portal.full_every, portal.every, timedelta(seconds=1))
+    return {host: max(FULL_AT_ONCE, ceil(2 * each)) for host, each in share.items()}
 
 
 def _jitter(portal: Portal) -> timedelta:

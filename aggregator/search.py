@@ -22,6 +22,7 @@ FENCE = "wartapagar"
 MOST_WORDS = 16_000
 MOST_REPEATS = 255
 LONGEST_WORD = 100
+LONGEST_NAME = 500  # letters, of up to four bytes each
 MOST_TEXT = 200_000
 
 _GAPS = re.compile(r"[^\w\n]+|_")
@@ -56,6 +57,11 @@ def fold(text: str) -> str:
         return text.lower()
     parts = unicodedata.normalize("NFKD", text)
     return "".join(c for c in parts if not unicodedata.combining(c)).casefold()
+
+
+def fold_name(name: str) -> str:
+    """``name`` as names are compared: folded, and no longer than an index of PostgreSQL holds (2,704 bytes)."""
+    return fold(name)[:LONGEST_NAME]
 
 
 def parse_query(q: str) -> Query:
@@ -136,6 +142,15 @@ def render_vector(text: str) -> str:
         if word != FENCE:
             places[word].append(str(place))
     return " ".join([f"'{FENCE}'", *(f"'{word}':{','.join(found)}" for word, found in places.items())])
+
+
+def parse_vector(vector: str) -> str:
+    """The inverse of ``render_vector``, but for fences at the end."""
+    words = {1: FENCE}
+    for lexeme in vector.split(" "):
+        word, _, places = lexeme.partition(":")
+        words |= {int(place): word.strip("'") for place in places.split(",") if place}
+    return " ".join(words.get(place, FENCE) for place in range(1, max(words) + 1))
 
 
 def _split(text: str) -> list[str]:

@@ -57,6 +57,13 @@ years = ["current"]
 # id = "konstruksi-jalan"
 # title = "Konstruksi jalan dan jembatan"
 # filter = { status = "active", category = "works", min_value = 200_000_000, q = "jalan OR jembatan" }
+
+# Whom to tell: of failing portals, or of a feed's new entries. The address, a secret, stands in the environment:
+# WARTA_TELEGRAM=tgram://BOT_TOKEN/@channel
+# [[notify]]
+# id = "telegram"
+# url = "env:WARTA_TELEGRAM"
+# on = "failures"
 """)
 
 

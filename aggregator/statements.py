@@ -21,22 +21,44 @@ def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
         yield every[start : start + CHUNK]
 
 
-def update_tenders(connection: Connection, rows: Sequence[Row], names: Iterable[str] | None = None) -> None:
+def list_portals(table: sa.Table) -> sa.CTE:
+    """The portals that stand in ``table``, and one NULL, by its index that begins with them: one look for each portal
+    instead of one for each row."""
+    first = sa.select(sa.func.min(table.c.portal).label("portal")).cte("portals", recursive=True)
+    following = sa.select(sa.func.min(table.c.portal)).where(table.c.portal > first.c.portal).scalar_subquery()
+    return first.union_all(sa.select(following).where(first.c.portal.is_not(None)))
+
+
+def update_tenders(connection: Connection, rows: Iterable[Row], names: Iterable[str] | None = None) -> None:
     """Writes the columns ``names`` (all that they have) of ``rows``, which are told apart by their ``id``."""
-    if not rows:
+    once = list({row["id"]: row for row in rows}.values())
+    if not once:
         return
-    columns = [name for name in names or rows[0] if name != "id"]
-    statement = sa.update(tenders).where(tenders.c.id == sa.bindparam("number"))
-    connection.execute(
-        statement.values({name: sa.bindparam(name + "_") for name in columns}),
-        [{"number": row["id"], **{name + "_": row[name] for name in columns}} for row in rows],
-    )
+    columns = [tenders.c[name] for name in names or once[0] if name != "id"]
+    if connection.dialect.name == "postgresql":
+        given, values = _give([tenders.c.id, *columns], once)
+        told = {column.name: given.c[column.name] for column in columns}
+        connection.execute(sa.update(tenders).where(tenders.c.id == given.c.id).values(told), values)
+    else:
+        told = {column.name: sa.bindparam(f"{column.name}_") for column in columns}
+        statement = sa.update(tenders).where(tenders.c.id == sa.bindparam("number")).values(told)
+        every = [{"number": row["id"], **{f"{each.name}_": row[each.name] for each in columns}} for row in once]
+        connection.execute(statement, every)
 
 
 def write_texts(connection: Connection, stale: Collection[int], texts: Sequence[Row]) -> None:
     """Takes the full texts at the positions ``stale`` out, then puts ``texts`` in."""
-    if stale:
-        old = tender_text.c.rowid == sa.bindparam("old")
-        connection.execute(sa.delete(tender_text).where(old), [{"old": each} for each in stale])
+    for chunk in chunks(stale):
+        connection.execute(sa.delete(tender_text).where(tender_text.c.rowid.in_(chunk)))
     if texts:
         connection.execute(sa.insert(tender_text), texts)
+
+
+def _give(columns: Sequence[sa.Column[Any]], rows: Sequence[Row]) -> tuple[sa.TableValuedAlias, dict[str, list[Any]]]:
+    """``rows`` as a table of PostgreSQL, and its values, an array a column.
+
+    So that one statement, sent and planned once, changes any number of rows: with one a row it takes up to 2 x as long.
+    """
+    arrays = (sa.bindparam(f"{column.name}_", type_=sa.ARRAY(column.type)) for column in columns)
+    given = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
+    return given.render_derived(name="given"), {f"{each.name}_": [row[each.name] for row in rows] for each in columns}

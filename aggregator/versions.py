@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aggregator.bookkeeping import Identity
-from aggregator.changes import rewind
+from aggregator.changes import is_learnt, rewind
 from aggregator.database import dossiers, releases, tenders
 from aggregator.dossiers import Member, compile_record
 from aggregator.models import Kind, Record, Release, Tender
@@ -108,14 +108,15 @@ def find_told(connection: Connection, versions: Sequence[Version]) -> Iterator[T
 
 
 def _replay(tender: Tender, newest_first: Sequence[Release]) -> Iterator[tuple[Release, Tender]]:
-    """Each release that has events, with ``tender`` as it left it."""
+    """Each release that has events, with ``tender`` as it left it and what was learnt of it since."""
     after: list[Release] = []
     for release in newest_first:
         if release.events:
             if after:
                 tender, after = rewind(tender, after), []
             yield release, tender
-        after.append(release)
+        if not is_learnt(release):
+            after.append(release)
 
 
 _VERSIONS = sa.select(

@@ -55,11 +55,12 @@ def run(
     due: Annotated[bool, typer.Option("--due", help="Only portals whose time has come; skip busy hosts.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Crawls and publishes, for cron and timers. Exit codes as crawl.
+    """Crawls, publishes and notifies, for cron and timers. Exit codes as crawl.
 
     [dim]*/5 * * * *  cd /srv/warta && warta run --due[/]
     """
     from aggregator.runs import find_due, find_next
+    from feeds.notifying import notify
     from feeds.publish import publish as publish_tree
     from spiders.crawl import Order
 
@@ -70,9 +71,12 @@ def run(
         chosen = find_due(config.portal, last, now)
     else:
         chosen = [(portal, find_next(portal, last.get(portal.id), now)[1]) for portal in choose_portals(config, None)]
-    runs = _crawl(config, repository, [(portal, Order(sweep=sweep)) for portal, sweep in chosen])
-    publish_tree(config, repository, datetime.now(UTC))
-    finish([run for run in runs if not (due and _was_busy(run))], as_json)
+    runs = _crawl(config, repository, [(portal, Order(sweep=sweep, due=due)) for portal, sweep in chosen])
+    done = [run for run in runs if not (due and _was_busy(run))]
+    if done or not runs:  # else another one is at work on all of it, and does this when it ends
+        publish_tree(config, repository, datetime.now(UTC))
+        notify(config, repository, datetime.now(UTC))
+    finish(done, as_json)
 
 
 def replay(
@@ -127,5 +131,5 @@ def _crawl(config: Config, repository: Repository, asked: Sequence[tuple[Portal,
 
 
 def _was_busy(run: Run) -> bool:
-    """Whether another run held the host, so that this one never began."""
+    """Whether another run held the host, or its quiet hours had begun, so that this one never began."""
     return run.requests == 0 and any(reason.startswith("busy:") for reason in run.reasons)

@@ -45,18 +45,19 @@ def serve(
     serve_until_stopped(make_app(config, open_repository(config), since=changed), listen(host, port))
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A socket there; UsageMistake names the ``option`` that says where."""
     try:
         return socket.create_server((host, port))
     except OSError as error:
         raise UsageMistake(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port"
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another {option}"
         ) from error
 
 
-def serve_until_stopped(application: Starlette, listener: socket.socket) -> None:
+def serve_until_stopped(application: Starlette, listener: socket.socket, path: str = "") -> None:
     from feeds.serving.running import run_server
 
     host, port = listener.getsockname()[:2]
-    err.print(f"Open http://{host}:{port}/ (Ctrl-C ends it)")
+    err.print(f"Open http://{host}:{port}/{path} (Ctrl-C ends it)")
     run_server(application, listener)

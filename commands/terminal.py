@@ -18,6 +18,8 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from aggregator.config import Portal
+from aggregator.files import writing_whole
+from aggregator.lines import one_line
 from aggregator.models import Run, Verdict
 
 if TYPE_CHECKING:
@@ -41,18 +43,18 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[IO[str]]:
-    """Standard output, or the file at ``path``. A reader that has seen enough (`| head`) ends the program quietly."""
+def open_output(path: Path | None) -> Iterator[IO[bytes]]:
+    """Standard output, or the file at ``path``, which is there only when it is whole. A reader that has seen enough
+    (`| head`) ends the program quietly."""
     if path:
         try:
-            stream = path.open("w", encoding="utf-8", newline="\n")
+            with writing_whole(path) as stream:
+                yield stream
         except OSError as error:
-            raise UsageMistake(f"--output: {error.strerror}: {path}") from error
-        with stream:
-            yield stream
+            raise UsageMistake(f"--output: {error.strerror or error}: {path}") from error
         return
     try:
-        yield sys.stdout
+        yield sys.stdout.buffer
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while closing it
@@ -118,4 +120,4 @@ def print_runs(runs: Sequence[Run]) -> None:
     out.print(table)
     for run in runs:
         for reason in run.reasons:
-            out.print(f"{run.portal}: {reason}", soft_wrap=True)
+            out.print(one_line(f"{run.portal}: {reason}"), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Literal
 from aggregator.models import Kind
 
 ENGLISH = "en/"  # the folder of the English edition
+DATA = "data/"  # the folder of files for researchers
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._~-]+")
 _MOST_NAME = 80

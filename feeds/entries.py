@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -65,6 +65,11 @@ class Entry:
     sequence: int = 0
     cancelled: bool = False
     structured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def first_known(self) -> datetime:
+        """When it was first seen, a second early at the most: ``sequence`` counts from there."""
+        return self.updated - timedelta(seconds=self.sequence)
 
 
 def make_id(publisher: Publisher, path: str) -> str:

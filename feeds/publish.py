@@ -20,6 +20,7 @@ from aggregator.visits import find_visits
 from feeds.addresses import embed_path
 from feeds.archives import write_archives
 from feeds.contents import Contents
+from feeds.datasets import write_datasets
 from feeds.definitions import BIDDABLE, OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
 from feeds.entries import Entry, fit_entries
 from feeds.formats import RENDERERS
@@ -61,7 +62,9 @@ def publish(
         sites = load_sites(config, sample=sample)
         for site in sites:
             _Edition(site, repository, now, tree, sample=sample).write()
-        write_statistics(tree, sites, repository, now, _digest(_digest_code(), config, sample))
+        makers = _digest(_digest_code(), config, sample)
+        write_statistics(tree, sites, repository, now, makers)
+        write_datasets(tree, sites, repository, now, makers)
         _write_sitemap(sites, tree, now)
         note_changes(tree, config)
     tell_hub(tree.root, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
@@ -34,14 +34,29 @@ def parse_query(raw: str) -> tuple[Filter, int]:
     Keys of Filter may stand in it several times where several values make sense; every other key is ignored. The
     filter is canonical. FilterError names the first key that cannot be used.
     """
-    if len(raw) > MAX_QUERY:
-        raise FilterError("query", Fault.LENGTH, raw, [str(MAX_QUERY)])
     given = _read_pairs(raw)
+    return _parse_filter(given), _parse_page(given.get("page", ["1"]))
+
+
+def parse_request(raw: str, keys: Collection[str], own: Collection[str]) -> tuple[Filter, dict[str, str]]:
+    """What a program asks for: the filter that the query string tells by ``keys`` (of Filter), and the values of
+    ``own`` keys that stand in it. Every other key is a mistake; FilterError names the first that cannot be used."""
+    given = _read_pairs(raw)
+    for key, values in given.items():
+        if key not in keys and key not in own:
+            raise FilterError(key, Fault.UNKNOWN_KEY, right=sorted({*keys, *own}))
+        if key in own and len(values) > 1:
+            raise FilterError(key, Fault.SEVERAL, values)
+    wanted = _parse_filter({key: values for key, values in given.items() if key in keys})
+    return wanted, {key: values[0] for key, values in given.items() if key in own}
+
+
+def _parse_filter(given: Mapping[str, list[str]]) -> Filter:
     values: dict[str, Any] = {key: value for key, value in given.items() if key in _KEYS}
     for key in _MOMENTS:
         if key in values:
             values[key] = [_LOST_PLUS.sub("+", value) for value in values[key]]
-    return make_canonical(Filter.parse(values, most=MAX_LIMIT)), _parse_page(given.get("page", ["1"]))
+    return make_canonical(Filter.parse(values, most=MAX_LIMIT))
 
 
 def parse_entries(raw: str) -> Entries:
@@ -58,7 +73,11 @@ def parse_entries(raw: str) -> Entries:
 
 
 def _read_pairs(raw: str) -> dict[str, list[str]]:
-    """The values of each key; those without anything to read are as if absent, as an empty field of a form is."""
+    """The values of each key; those without anything to read are as if absent, as an empty field of a form is.
+
+    FilterError where there is too much to read."""
+    if len(raw) > MAX_QUERY:
+        raise FilterError("query", Fault.LENGTH, raw, [str(MAX_QUERY)])
     given = {key: list(filter(_has_text, values)) for key, values in parse_qs(raw, errors="replace").items()}
     return {key: values for key, values in given.items() if values}
 

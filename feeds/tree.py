@@ -10,25 +10,27 @@ Names that begin with a dot are ours and are not served.
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import gzip
 import json
 import logging
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from aggregator.files import sync_folder
 
 LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
 JOURNAL = ".warta.journal"
+SIZE = ".warta.size"  # how many files and bytes: the manifest of a large tree takes a second to read
 
 BATCH = 500  # files written, then synced, then put in place
 MANY = 200  # files and twins: from here on one sync of all that waits costs less than one for each
@@ -38,6 +40,8 @@ _STEP = r"(?!\.)[ -.0-~]+"  # printable ASCII without a slash or a dot in front
 _PATH = re.compile(rf"(?:{_STEP}/)*{_STEP}")
 _log = logging.getLogger(__name__)
 
+Writing = Callable[[IO[bytes]], None]  # writes a file into a stream
+F = TypeVar("F")
 Stamp = list[int]  # size and mtime in ns of the file, then of its .gz twin where there is one
 
 
@@ -98,6 +102,22 @@ def find_last_publish(root: Path) -> datetime | None:
     try:
         return datetime.fromtimestamp((root / MANIFEST).stat().st_mtime, UTC)
     except FileNotFoundError:
+        return None
+
+
+class TreeSize(NamedTuple):
+    """Files of a published folder, and their bytes with those of the twins."""
+
+    files: int
+    size: int
+
+
+def find_tree_size(root: Path) -> TreeSize | None:
+    """How much the last publish left in this folder, without walking it; None where that is not known."""
+    try:
+        files, size = (root / SIZE).read_text(encoding="ascii").split()
+        return TreeSize(int(files), int(size))
+    except (FileNotFoundError, ValueError):  # of an earlier version, or torn
         return None
 
 
@@ -190,7 +210,48 @@ class Tree:
             self._start()
         return part
 
-    def _claim(self, name: str, files: Mapping[str, File]) -> dict[str, File]:
+    def save_streamed(
+        self, name: str, fingerprint: str, files: Mapping[str, Writing], changed: datetime, facts: Mapping[str, Any]
+    ) -> Part:
+        """Writes at once what is too large to be held, each file by what writes it into a stream that can seek. Such
+        files are packed in their own way and have no twin."""
+        free = self._claim(name, files)
+        self._flush()
+        part = Part(fingerprint, {}, dict(facts))
+        for path, write in free.items():
+            _check_path(path)
+            self._stream(path, write, round(changed.timestamp() * 1_000_000) * 1000)
+            part.files[path] = _stamp(f"{self.root}/{path}")
+        self._after[name] = part
+        return part
+
+    def _stream(self, path: str, write: Writing, mtime: int) -> None:
+        """Beside the old file first, which stays in place where the bytes are the same."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._note([path])
+        with _naming(target), _temporary(target).open("w+b") as file:
+            write(file)
+            file.flush()
+            if target.exists():  # new bytes need a later time, or If-Modified-Since would hide them
+                mtime = max(mtime, target.stat().st_mtime_ns + _SECOND)
+            os.utime(file.fileno(), ns=(mtime, mtime))
+            os.fsync(file.fileno())
+        if target.exists() and filecmp.cmp(_temporary(target), target, shallow=False):
+            _temporary(target).unlink()
+            self.published.unchanged += 1
+            return
+        _temporary(target).replace(target)
+        self.published.written += 1
+        self._changed.add(path)
+        self._touched_folders.add(target.parent)
+
+    def _note(self, paths: Iterable[str]) -> None:
+        """Names in the journal what is about to be written."""
+        with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
+            journal.writelines(path + "\n" for path in paths)
+
+    def _claim(self, name: str, files: Mapping[str, F]) -> dict[str, F]:
         """Those of ``files`` that no part of this publish has yet; from now on they belong to this one."""
         free = {path: file for path, file in files.items() if path not in self._owners}
         for path in files.keys() - free.keys():
@@ -217,8 +278,7 @@ class Tree:
         """Every new file beside the old one and on the disk, then all of them in place."""
         places = [place for job in jobs for place in self._compare(job)]
         if places:
-            with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
-                journal.writelines(path + "\n" for path in dict.fromkeys(place.path for place in places))
+            self._note(dict.fromkeys(place.path for place in places))
         folders = {place.target.parent for place in places}
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -272,7 +332,9 @@ class Tree:
             self._remove_empty(target.parent)
         for folder in self._touched_folders:
             sync_folder(folder)
-        if self._after != self._before or not (self.root / MANIFEST).exists():
+        if self._after != self._before or not all((self.root / name).exists() for name in (MANIFEST, SIZE)):
+            stamps = [stamp for part in self._after.values() for stamp in part.files.values()]
+            replace_file(self.root / SIZE, b"%d %d" % (len(stamps), sum(sum(stamp[::2]) for stamp in stamps)))
             replace_file(self.root / MANIFEST, _render_manifest(self._after))
             sync_folder(self.root)
         else:

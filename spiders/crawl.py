@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,17 +17,23 @@ from typing import Any, Self, TypeVar
 
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.settings import Settings
+from scrapy.signals import request_left_downloader
 from scrapy.utils.reactor import install_reactor, is_reactor_installed
 
 import spiders.settings
 from aggregator.archive import Archive, ArchiveError
 from aggregator.config import Config, ConfigError, Portal
 from aggregator.database import DatabaseError
+from aggregator.leases import SILENCE, HolderSilent, Lease, LeaseHeld, Leases, name_host, name_portal
+from aggregator.lines import FIELDS
 from aggregator.models import Kind, Known, Problem, Run, Sweep, Visit
+from aggregator.patience import PatientRepository, persist
 from aggregator.repository import Repository
 from aggregator.retention import prune_archive
-from aggregator.runs import HostBusy, HostLease, Tally
+from aggregator.robots import Robots
+from aggregator.runs import Tally
 from spiders.portal import PortalSpider
+from spiders.robots import find_crawl_delay, find_host
 
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 WATCHED_EVERY = 0.2  # seconds
@@ -42,13 +48,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is asked of every portal of one crawl; empty kinds and years are the portal's own."""
+    """What is asked of every portal of one crawl; empty kinds and years are the portal's own. Nothing that is only
+    ``due`` is begun in quiet hours, of which some may begin while other portals are read."""
 
     sweep: Sweep = Sweep.FULL
     kinds: tuple[Kind, ...] = ()
     years: tuple[int, ...] = ()
     limit: int | None = None
     dry_run: bool = False
+    due: bool = False
 
     def as_text(self) -> str:
         """What replay has to know of a run: sweep, kinds, years and limit, as JSON."""
@@ -82,10 +90,13 @@ def crawl(
 
     Returns their runs in the order asked for; one portal's failure never stops another's. ``now`` is the time
     at the start: each run's own time moves on from it with the clock on the wall. ``on_progress`` hears of every
-    page and of each run's end. ConfigError for a family that no spider has; DatabaseError passes through.
+    page and of each run's end. ConfigError for a family that no spider has. A database or a disk that fails ends
+    runs as failed, with its own words.
     """
-    crawler = _Crawl(config, repository, order, now, on_progress)
-    runs = run_in_reactor(lambda: crawler.run(portals))
+    repository = PatientRepository(repository.engine)
+    with Leases(repository.engine, config.lock_folder) as leases:
+        crawler = _Crawl(config, repository, order, now, on_progress, leases)
+        runs = run_in_reactor(lambda: crawler.run(portals))
     if not order.dry_run:
         _prune(config, repository, now)
     return runs
@@ -156,19 +167,22 @@ def find_delay(config: Config, portal: Portal) -> float:
 
 @dataclass
 class _Crawl:
-    """One call of ``crawl``. ``stopped`` is set by Ctrl-C and SIGTERM: runs under way end, others never begin."""
+    """One call of ``crawl``. ``stop`` is called by Ctrl-C and SIGTERM: runs under way end, others never begin."""
 
     config: Config
     repository: Repository
     order: Order
     now: datetime
     on_progress: Callable[[Portal, Tally], None] | None
-    stopped: bool = False
+    leases: Leases
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+        self._stopped = asyncio.Event()
         self._stops: list[asyncio.Future[None]] = []  # a task lives as long as somebody holds it
         self._runner = AsyncCrawlerRunner(_LOADER_SETTINGS)
+        self._robots = Robots(self.repository.engine, dry_run=self.order.dry_run)
+        self._asked: dict[str, float] = {}  # by host, when the last request was sent: monotonic
 
     def _time(self) -> datetime:
         return self.now + timedelta(seconds=time.monotonic() - self._began)
@@ -211,27 +225,76 @@ class _Crawl:
         family.check_options(portal)
 
     def stop(self) -> None:
-        self.stopped = True  # see _watch
+        self._stopped.set()  # see _watch
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, but no longer than until the crawl is stopped."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), seconds)
 
     async def _crawl_host(self, places: asyncio.Semaphore, portals: Sequence[Portal]) -> list[Run]:
         """All portals of one host, one after another, while this process holds the host."""
+        host = portals[0].host
         async with places:
-            delay = max(find_delay(self.config, portal) for portal in portals)
             try:
-                with HostLease(self.config.lock_folder, portals[0].host) as lease:
-                    await asyncio.sleep(lease.wait(delay))
-                    return [await self._crawl_portal(portal) for portal in portals]
-            except HostBusy as busy:
-                return [self._refuse(portal, Problem("busy", str(busy))) for portal in portals]
+                with await self._take(name_host(host)) as lease:
+                    await self._pause(lease.wait(max(self._find_delay(portal) for portal in portals)))
+                    return [await self._crawl_in_turn(portal, lease) for portal in portals]
+            except LeaseHeld as held:
+                return [self._refuse(portal, Problem("busy", str(held))) for portal in portals]
+            except (DatabaseError, OSError) as error:
+                return [self._refuse(portal, Problem("errors", str(error))) for portal in portals]
 
-    async def _crawl_portal(self, portal: Portal) -> Run:
-        if self.stopped:
-            return self._refuse(portal, Problem("errors", "stopped before it began"))
+    async def _take(self, name: str) -> Lease:
+        """A lease, also that of a holder that seems dead, if it stays silent. LeaseHeld where another run has it."""
+        try:
+            return persist(lambda: self.leases.take(name))
+        except HolderSilent as silent:
+            logger.warning("%s; it is listened for during %.0f s", silent, SILENCE)
+            await self._pause(SILENCE)
+            if self._stopped.is_set():
+                raise
+            row = silent.row
+        return persist(lambda: self.leases.take(name, row))
+
+    async def _crawl_in_turn(self, portal: Portal, host: Lease) -> Run:
+        """The run of one portal of a host that is held; what stands in its way is told in the verdict."""
+        try:
+            if portal.host in self._asked:
+                await self._pause(self._asked[portal.host] + self._find_delay(portal) - time.monotonic())
+            if self.order.due and (until := portal.quiet.find_end(self._time())) > self._time():
+                return self._refuse(portal, Problem("busy", f"quiet hours until {until.isoformat()}"))
+            if self._stopped.is_set():
+                return self._refuse(portal, Problem("errors", "stopped before it began"))
+            if host.lost:
+                return self._refuse(portal, Problem("lease", host.lost))
+            with await self._take(name_portal(portal.id)) as lease:
+                return await self._crawl_portal(portal, (host, lease))
+        except LeaseHeld as held:
+            return self._refuse(portal, Problem("busy", str(held)))
+        except (ArchiveError, DatabaseError, OSError) as error:
+            logger.error("%s: the run broke off: %s", portal.id, error)
+            return self._refuse(portal, Problem("errors", str(error)))
+
+    def _find_delay(self, portal: Portal) -> float:
+        """Seconds between two requests, for all that is known before the run."""
+        kept = self._robots.find(find_host(portal.url))
+        return max(find_delay(self.config, portal), find_crawl_delay(kept, self.config.user_agent))
+
+    async def _crawl_portal(self, portal: Portal, leases: Sequence[Lease]) -> Run:
         started = self._start_time(portal)
         tally = Tally()
         known, unfinished = self.repository.load_known(portal.id), self.repository.find_years(portal.id)
         visit = make_visit(portal, self.order, started, known, unfinished)
-        crawler = Crawler(self._runner.spider_loader.load(portal.family), make_settings(self.config, portal))
+        settings = make_settings(self.config, portal)
+        settings.set("DOWNLOAD_DELAY", self._find_delay(portal))
+        crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)
+
+        def note_request() -> None:
+            self._note_request(crawler, portal.host)
+
+        crawler.signals.connect(note_request, request_left_downloader)
         with ExitStack() as stack:
             archive = Archive(self.config.archive_folder, self.repository)
             # Set one by one on the crawler: it takes a deep copy of the settings it is made with.
@@ -239,27 +302,44 @@ class _Crawl:
                 "WARTA_VISIT": visit,
                 "WARTA_TALLY": tally,
                 "WARTA_REPOSITORY": self.repository,
+                "WARTA_ROBOTS": self._robots,
                 "WARTA_DRY_RUN": self.order.dry_run,
                 "WARTA_ARCHIVE": None
                 if self.order.dry_run
                 else stack.enter_context(archive.open_run(portal.id, started, self.order.as_text())),
             }.items():
                 crawler.settings.set(name, value)
-            requests, reason = await self._run_spider(portal, crawler, tally)
+            requests, reason = await self._run_spider(portal, crawler, tally, leases)
         run = tally.finish(visit, max(self._time(), started), requests, reason, narrowed=self.order.narrowed)
         if not self.order.dry_run:
-            self.repository.save_run(run)
-        logger.info("%s", " ".join(f"{key}={value}" for key, value in run.as_dict().items()))
-        return run
+            self._save(run)
+        return _log(run)
 
-    async def _run_spider(self, portal: Portal, crawler: Crawler, tally: Tally) -> tuple[int, str]:
+    def _save(self, run: Run) -> None:
+        """What was read is kept, whether or not the run can be."""
+        try:
+            self.repository.save_run(run)
+        except DatabaseError as error:
+            logger.error("%s: this run is not kept: %s", run.portal, error)
+
+    def _note_request(self, crawler: Crawler, host: str) -> None:
+        """When the last request was sent, so that the next run on the host keeps the delay, too."""
+        for slot in crawler.engine.downloader.slots.values() if crawler.engine else ():
+            self._asked[host] = max(self._asked.get(host, 0.0), slot.lastseen)
+
+    async def _run_spider(
+        self, portal: Portal, crawler: Crawler, tally: Tally, leases: Sequence[Lease]
+    ) -> tuple[int, str]:
         """The spider's run; the number of requests it sent and Scrapy's finish reason."""
         if self.on_progress:
             tally.on_change = partial(self.on_progress, portal, tally)
         crawling = asyncio.ensure_future(self._runner.crawl(crawler))
         try:
+            lost = ""
             while not (await asyncio.wait({crawling}, timeout=WATCHED_EVERY))[0]:
-                self._watch(crawler)
+                if not lost and (lost := next((lease.lost for lease in leases if lease.lost), "")):
+                    tally.report(Problem("lease", lost))
+                self._watch(crawler, stopped=bool(lost) or self._stopped.is_set())
             await crawling
         except Exception as error:
             logger.exception("%s: the run broke off", portal.id)
@@ -267,7 +347,7 @@ class _Crawl:
         stats = crawler.stats.get_stats() if crawler.stats else {}
         return stats.get("downloader/request_count", 0), stats.get("finish_reason", "broke off")
 
-    def _watch(self, crawler: Crawler) -> None:
+    def _watch(self, crawler: Crawler, *, stopped: bool) -> None:
         """Brings a run that must end to its end.
 
         Scrapy passes over a stop that comes while the spider is opened. It closes once all items are taken in, but
@@ -277,7 +357,7 @@ class _Crawl:
         engine = crawler.engine
         if engine is None:
             return
-        if self.stopped and engine.running:
+        if stopped and engine.running:
             self._stops.append(asyncio.ensure_future(engine.stop_async()))
         slot = engine.scraper.slot
         if slot and slot.closing and not slot.closing.called and slot.is_idle() and engine.spider:
@@ -288,7 +368,13 @@ class _Crawl:
         tally = Tally()
         tally.report(problem)
         now = self._time()
-        return tally.finish(make_visit(portal, self.order, now, {}), now, 0, "finished")
+        return _log(tally.finish(make_visit(portal, self.order, now, {}), now, 0, "finished"))
+
+
+def _log(run: Run) -> Run:
+    """The run's one line in the log."""
+    logger.info("run", extra={FIELDS: {"sweep": run.sweep, **run.as_dict()}})
+    return run
 
 
 class _Signals:

@@ -46,7 +46,7 @@ LONGEST_WAIT = 120.0  # seconds of Retry-After that a run sits out; a longer one
 _CHALLENGE = re.compile(rb"<title>Just a moment|/cdn-cgi/challenge-platform/|cf-mitigated|_cf_chl_opt")
 
 
-_DOWNLOAD_ERRORS = (
+DOWNLOAD_ERRORS = (
     CannotResolveHostError,
     DownloadCancelledError,
     DownloadConnectionRefusedError,
@@ -243,7 +243,7 @@ class PortalSpider(scrapy.Spider):
             raise Unavailable(str(error)) from error
         except IgnoreRequest as error:
             raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or too many
-        except _DOWNLOAD_ERRORS as error:
+        except DOWNLOAD_ERRORS as error:
             raise Unavailable(f"{type(error).__name__} {error}".strip()[:160]) from error
 
     def _archive(self, request: Request, response: Response) -> None:

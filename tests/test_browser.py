@@ -48,6 +48,7 @@ PAGES = {
     "statistik.html": "Dinas Kesehatan",
     "status.html": "LPSE Kota Malang",
     "kunjungan.html": "Kunjungan",
+    "data/index.html": "Kamus data",
     "embed/semua.html": "Pemeliharaan Berkala Jalan Danau Toba",
 }
 SEARCHES = [

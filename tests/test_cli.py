@@ -300,6 +300,26 @@ def test_status_and_portals_tell_how_it_stands(desk: Path, warta: Warta) -> None
     assert "Healthy." in warta("status").out
 
 
+def test_status_tells_first_what_is_wrong_and_its_mend(
+    desk: Path, portal: Server, warta: Warta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warta("run")
+    portal.faults.add("challenge")
+    warta("crawl", "--sweep", "open")
+    said = warta("status")
+    first, trouble, *_ = said.out.splitlines()
+    assert (said.code, first) == (1, "Not healthy:")
+    assert trouble.startswith("- malangkota: last run blocked (blocked: ")
+    assert "ask its operators to let your User-Agent in" in trouble
+    junk = desk / "junk.db"
+    junk.write_bytes(b"no database" * 100)
+    monkeypatch.setenv(DATABASE_URL, f"sqlite:///{junk}")
+    said = warta("status")
+    assert said.code == 1
+    assert "the database cannot be read" in said.out
+    assert "is not an SQLite database" in said.out
+
+
 def test_a_publish_far_behind_the_last_run_is_not_healthy(desk: Path, warta: Warta) -> None:
     warta("run")
     published = warta("status", "--json").json["published"]

@@ -26,6 +26,7 @@ from aggregator.config import (
     Crawl,
     Database,
     FeedTable,
+    Notify,
     Portal,
     Publish,
     Publisher,
@@ -128,6 +129,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "publish": Publish,
     "portal": Portal,
     "feed": FeedTable,
+    "notify": Notify,
 }
 
 
@@ -150,7 +152,7 @@ def test_every_key_of_the_filter_is_documented() -> None:
 @pytest.mark.parametrize(("where", "text"), blocks("toml"))
 def test_every_piece_of_configuration_that_is_shown_loads(where: str, text: str) -> None:
     config = parse_config(PUBLISHER + text, Path(where))
-    assert config.portal or config.feed
+    assert config.portal or config.feed or config.notify
 
 
 # Pages of the sources -------------------------------------------------------------------------------------

@@ -24,10 +24,11 @@ from scrapy.http import Response as Answer
 
 from aggregator.archive import Archive
 from aggregator.config import ConfigError, Portal
+from aggregator.exports.merging import MERGE_RULES
 from aggregator.models import Category, Event, Kind, Money, Run, Status, Sweep, Tender, Verdict
 from demo.messages import Request, Response
 from demo.ocds import FAULTS, Publisher
-from spiders.ocds.merging import MERGE_RULES, merge_releases
+from spiders.ocds.merging import merge_releases
 from spiders.ocds.options import Options, render_url, split_windows
 from spiders.ocds.packages import (
     MOST_REJECTED,

@@ -12,6 +12,7 @@ import pytest
 from scrapy import Spider
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.settings import Settings
+from sqlalchemy.engine import Engine
 
 import aggregator.pipeline
 import spiders.settings
@@ -25,6 +26,12 @@ from spiders.crawl import run_in_reactor
 from tests.feed_samples import READ, TENDER, WIB
 
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def repository(engine: Engine) -> Repository:
+    """An empty repository, on SQLite and on PostgreSQL."""
+    return Repository(engine)
 
 
 class Clock:

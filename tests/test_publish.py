@@ -22,7 +22,9 @@ from aggregator.config import Config, load_config
 from aggregator.database import open_database
 from aggregator.models import Award, Category, Kind, Method, Money, Reading, Run, Status, Sweep, Tender, Verdict
 from aggregator.repository import Repository
+from feeds.addresses import DATA
 from feeds.publish import publish
+from feeds.serving.files import is_large
 from feeds.tree import MANIFEST, Published
 from tests.feed_samples import READ, TENDER
 
@@ -49,9 +51,12 @@ def read(repository: Repository, *tenders: Tender, now: datetime = READ, verdict
 def files(root: Path) -> dict[str, bytes]:
     """What visitors can see, without the twins."""
     found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return {
-        name: path.read_bytes() for name, path in found.items() if not name.endswith(".gz") and "/." not in f"/{name}"
-    }
+    twins = {f"{name}.gz" for name in found}
+    return {name: path.read_bytes() for name, path in found.items() if name not in twins and "/." not in f"/{name}"}
+
+
+def drop(found: dict[str, bytes], names: set[str]) -> dict[str, bytes]:
+    return {name: body for name, body in found.items() if name not in names}
 
 
 def stamps(root: Path) -> dict[str, tuple[int, int]]:
@@ -100,7 +105,7 @@ def test_every_file_has_its_twin_and_reads_as_what_it_is(config: Config, reposit
     publish(config, repository, NOW)
     for name, body in files(root).items():
         twin = root / f"{name}.gz"
-        assert name == "robots.txt" or gzip.decompress(twin.read_bytes()) == body
+        assert name == "robots.txt" or is_large(name) or gzip.decompress(twin.read_bytes()) == body
         if name.endswith((".rss", ".atom", ".opml", ".svg")):
             etree.fromstring(body)
         if name.endswith(".json"):
@@ -337,7 +342,8 @@ def test_a_publish_cut_short_is_mended_by_the_next(
     assert all(body in {old.get(name), new.get(name)} for name, body in files(root).items())
     dying(1000)
     publish(config, repository, later)
-    assert files(root) == new
+    today = {name for name in new if name.startswith(DATA)}  # written once a day: these are the first publish's
+    assert drop(files(root), today) == drop(new, today)
     assert not list(root.rglob("*.tmp"))
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from aggregator.config import Config
 from aggregator.database import open_database
+from aggregator.leases import Leases, name_portal
 from aggregator.models import Reading, Run, Sweep, Verdict
 from aggregator.repository import Repository
-from aggregator.runs import HostLease
 from spiders.replay import replay
 from spiders.spse import pages
 from tests.road import ALL, WIB, Road
@@ -93,7 +93,7 @@ def test_what_the_database_lacks_is_added(road: Road) -> None:
 
 def test_a_replay_beside_a_crawl_is_refused(road: Road) -> None:
     road.crawl()
-    with HostLease(road.config.lock_folder, road.config.portal[0].host):
+    with Leases(road.repository.engine, road.config.lock_folder) as leases, leases.take(name_portal("malangkota")):
         run = replay_all(road, road.repository)
     assert run.verdict is Verdict.FAILED
     assert run.reasons[0].startswith("busy")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -628,6 +629,14 @@ def test_names_are_counted_whatever_their_case(repository: Repository) -> None:
     repository.save(read(*(make(str(n), procuring_entity=name) for n, name in enumerate(names))), READ)
     assert repository.find_names("procuring_entity") == [("Dinas Kesehatan", 2), ("DISKOMINFO", 1)]
     assert repository.find_names("buyer") == [("Kota Malang", 4)]
+
+
+def test_names_and_codes_of_any_length_are_kept(repository: Repository) -> None:
+    dice = Random(1)
+    name, other, code = ("".join(chr(dice.randrange(0x4E00, 0x9FFF)) for _ in range(6000)) for _ in range(3))
+    repository.save(read(make("1", buyer=name, procuring_entity=other, plans=(code,))), READ)
+    (record,) = repository.find(Filter(), READ, WIB)
+    assert (record.tender.buyer, record.tender.procuring_entity, record.tender.plans) == (name, other, (code,))
 
 
 def test_a_database_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,22 +1,23 @@
-"""One run: what it counts and how it is judged, who holds a host, and which portal is due."""
+"""One run: what it counts and how it is judged, and which portal is due."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from aggregator.config import Portal
 from aggregator.models import PROBLEMS, Kind, Problem, Run, Sweep, Verdict, Visit
+from aggregator.quiet import parse_quiet
 from aggregator.repository import LastRuns
-from aggregator.runs import TOLD_IN_FULL, HostBusy, HostLease, Tally, decide_verdict, find_due, find_next
+from aggregator.runs import TOLD_IN_FULL, Tally, decide_verdict, find_due, find_next
 from tests.feed_samples import PORTAL
 
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
-ROOT = Path(__file__).parents[1]
 
 
 def finish(tally: Tally, requests: int = 100, reason: str = "finished") -> Run:
@@ -120,60 +121,6 @@ def test_progress_is_told_at_every_count() -> None:
     assert calls == [2, 2, 2]
 
 
-# Host leases -------------------------------------------------------------------------------------------
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_host_is_held_by_one(tmp_path: Path) -> None:
-    with HostLease(tmp_path / "locks", "a.example:8080"):
-        with HostLease(tmp_path / "locks", "b.example"):
-            pass
-        with (
-            pytest.raises(HostBusy, match=r"another run holds a\.example:8080"),
-            HostLease(tmp_path / "locks", "a.example:8080"),
-        ):
-            pytest.fail("two hold it")
-    with HostLease(tmp_path / "locks", "a.example:8080") as again:
-        assert again.wait(0.0) == 0.0
-
-
-def test_the_next_holder_keeps_the_delay(tmp_path: Path) -> None:
-    clock = Clock()
-    with HostLease(tmp_path, "a.example", clock) as lease:
-        assert lease.wait(1.0) == 0.0
-    clock.now += 0.25
-    with HostLease(tmp_path, "a.example", clock) as lease:
-        assert lease.wait(1.0) == pytest.approx(0.75)
-        assert lease.wait(0.1) == 0.0
-    clock.now -= 3600
-    with HostLease(tmp_path, "a.example", clock) as lease:
-        assert lease.wait(1.0) == 1.0
-
-
-def test_kill_frees_the_host_and_the_whole_delay_is_kept(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from aggregator.runs import HostLease\n"
-        "with HostLease(Path(sys.argv[1]), 'a.example'): print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(HostBusy), HostLease(tmp_path, "a.example"):
-            pytest.fail("two hold it")
-        holder.kill()
-    with HostLease(tmp_path, "a.example", Clock()) as lease:
-        assert lease.wait(1.0) == 1.0
-
-
 # What is due -------------------------------------------------------------------------------------------
 
 
@@ -223,3 +170,109 @@ def test_a_portal_that_is_switched_off_is_never_due() -> None:
 def test_the_next_turn_is_told_before_it_comes() -> None:
     runs = last_runs(make_run(5 * MINUTE), 24 * HOUR - 2 * MINUTE)
     assert find_next(PORTAL, runs, NOW) == (NOW + 10 * MINUTE, Sweep.FULL)
+
+
+# Many portals -------------------------------------------------------------------------------------------
+
+
+def make_portals(number: int, host: str = "spse.example.go.id") -> list[Portal]:
+    url = f"https://{host}/p"
+    return [PORTAL.model_copy(update={"id": f"p{n}", "url": f"{url}{n}"}) for n in range(number)]
+
+
+class Office:
+    """Portals and their runs, at a host that answers one request a second, over simulated time."""
+
+    def __init__(self, portals: list[Portal], *, full_takes: float = 30.0) -> None:
+        self.portals = portals
+        self.now = NOW
+        self.runs: dict[str, LastRuns] = {}
+        self.full: dict[str, list[datetime]] = {portal.id: [] for portal in portals}
+        self.opened: dict[str, list[datetime]] = {portal.id: [] for portal in portals}
+        self.failing: set[str] = set()
+        self._full_takes = full_takes
+
+    def turn(self) -> list[tuple[Portal, Sweep]]:
+        """One `warta run --due`; the next begins after ``every``, or when this one has ended."""
+        began, due = self.now, find_due(self.portals, self.runs, self.now)
+        for portal, sweep in due:
+            verdict = Verdict.FAILED if portal.id in self.failing else Verdict.OK
+            run = Run(portal=portal.id, sweep=sweep, started=self.now, finished=self.now, verdict=verdict)
+            full = run if sweep is Sweep.FULL else None
+            before = self.runs.get(portal.id)
+            self.runs[portal.id] = LastRuns(
+                last=run,
+                good=run,
+                full=full if full and verdict is Verdict.OK else before.full if before else None,
+                tried=full or (before.tried if before else None),
+            )
+            (self.full if full else self.opened)[portal.id].append(self.now)
+            self.now += timedelta(seconds=self._full_takes if full else 1.0)
+        self.now = max(self.now, began + self.portals[0].every)
+        return due
+
+
+def gaps(times: list[datetime]) -> list[timedelta]:
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def test_a_month_of_turns_starves_no_full_sweep_and_no_open_one() -> None:
+    """200 portals on one host, read every hour; nothing runs for two days; a tenth of them fails all the time."""
+    office = Office([portal.model_copy(update={"every": HOUR}) for portal in make_portals(200)], full_takes=60.0)
+    office.failing = {f"p{n}" for n in range(0, 200, 10)}
+    while office.now < NOW + 14 * 24 * HOUR:
+        office.turn()
+    office.now += 48 * HOUR
+    up = office.now
+    while office.now < NOW + 30 * 24 * HOUR:
+        due = office.turn()
+        assert len(due) == len({portal.id for portal, _ in due})
+        assert sum(sweep is Sweep.FULL for _, sweep in due) <= 17  # 200 / 24 come due in an hour
+        assert [sweep for _, sweep in due] == sorted((sweep for _, sweep in due), key=lambda s: s is Sweep.FULL)
+    for portal in office.portals:
+        sweeps = office.full[portal.id]
+        assert max(gaps([t for t in sweeps if t < up])) < 40 * HOUR
+        assert max(gaps([up, *(t for t in sweeps if t > up)])) < 40 * HOUR
+        read = sorted(office.opened[portal.id] + sweeps)
+        assert max(gaps([t for t in read if t > up])) < 3 * HOUR  # one that was read late in a turn misses the next
+
+
+def test_after_downtime_each_portal_is_read_once_and_what_waited_longest_first() -> None:
+    office = Office(make_portals(20))
+    office.turn()
+    office.turn()
+    office.now += 3 * 24 * HOUR
+    waited = {portal.id: office.runs[portal.id].last.started for portal in office.portals}
+    due = office.turn()
+    assert Counter(portal.id for portal, _ in due) == Counter(portal.id for portal in office.portals)
+    assert [sweep for _, sweep in due] == 12 * [Sweep.OPEN] + 8 * [Sweep.FULL]
+    opened = [waited[portal.id] for portal, sweep in due if sweep is Sweep.OPEN]
+    assert opened == sorted(opened)
+
+
+def test_portals_of_one_bureau_never_wait_for_their_full_sweep() -> None:
+    portals = [*make_portals(8), *make_portals(8, "other.example.go.id")]
+    other = [portal.model_copy(update={"id": f"other-{portal.id}"}) for portal in portals[8:]]
+    assert {sweep for _, sweep in find_due([*portals[:8], *other], {}, NOW)} == {Sweep.FULL}
+
+
+# Quiet hours --------------------------------------------------------------------------------------------
+
+QUIET = PORTAL.model_copy(update={"quiet": replace(parse_quiet("01:00-05:00"), zone=ZoneInfo("Asia/Jakarta"))})
+TWO = datetime(2026, 11, 24, 2, tzinfo=ZoneInfo("Asia/Jakarta"))  # in the middle of them
+
+
+def test_nothing_begins_in_quiet_hours() -> None:
+    five = TWO.replace(hour=5)
+    for runs in (None, last_runs(make_run(NOW - TWO + HOUR), 8 * HOUR)):
+        known = {PORTAL.id: runs} if runs else {}
+        for now in (TWO.replace(hour=1), TWO, five - timedelta(seconds=20)):
+            assert find_due([QUIET], known, now) == []
+            assert find_next(QUIET, runs, now)[0] == five
+        assert [portal.id for portal, _ in find_due([QUIET], known, five)] == [QUIET.id]
+        assert len(find_due([QUIET], known, TWO.replace(hour=0))) == (runs is None)
+
+
+def test_a_turn_that_would_fall_into_quiet_hours_comes_after_them() -> None:
+    runs = last_runs(make_run(NOW - TWO.replace(hour=0, minute=50)), HOUR)
+    assert find_next(QUIET, runs, TWO.replace(hour=0, minute=55))[0] == TWO.replace(hour=5)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from feeds.tree import JOURNAL, LOCK, MANIFEST, File, Part, Published, find_last_publish, open_tree
+from feeds.tree import JOURNAL, LOCK, MANIFEST, SIZE, File, Part, Published, find_last_publish, open_tree
 
 NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
 BODY = b"<p>" + b"paket " * 200
@@ -196,7 +196,7 @@ def test_an_interrupted_publish_leaves_whole_files_and_no_litter(
         save(root, {"a.rss": BODY + b"4"}, print_of="3")
         assert set(files(root)) == {"a.rss", "a.rss.gz"}
         assert gzip.decompress((root / "a.rss.gz").read_bytes()) == BODY + b"4"
-        assert {p.name for p in root.iterdir() if p.name[0] == "."} == {MANIFEST, LOCK}
+        assert {p.name for p in root.iterdir() if p.name[0] == "."} == {MANIFEST, LOCK, SIZE}
 
 
 KILLED = """

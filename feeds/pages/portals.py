@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from aggregator.config import Config, Portal
+from aggregator.health import find_stale
 from aggregator.models import Kind, Verdict
 from aggregator.repository import LastRuns
 from feeds.definitions import Channel, Feed, find_kinds
@@ -18,6 +19,7 @@ from feeds.entries import Entry, run_entry
 from feeds.pages.site import Site
 from feeds.words.attribution import find_attribution
 
+KEPT = timedelta(days=1)  # a browser shows its copy of a page so long before it asks again (files.CACHE_CONTROL)
 MOST_TURNS = 10  # failures and recoveries on the status page
 
 _WORST_FIRST = (None, Verdict.BLOCKED, Verdict.FAILED, Verdict.PARTIAL, Verdict.OK)
@@ -53,8 +55,9 @@ class PortalState:
 
     @property
     def late(self) -> datetime | None:
-        """From when on the last reading is old: the reader's browser tells, for a static page cannot know."""
-        return self.read and self.read + max(timedelta(days=1), 3 * self.portal.every)
+        """From when on a reader is told that the last reading is old: by the browser, for a static page cannot know.
+        Never before a day has passed: a copy that a browser kept may be that old while all is well."""
+        return self.read and max(self.read + KEPT, find_stale(self.portal, self.read))
 
 
 def tell_portals(config: Config, runs: Mapping[str, LastRuns]) -> list[PortalState]:
@@ -128,6 +131,7 @@ def render_status_json(
                 "every": round(state.portal.every.total_seconds()),
                 "verdict": state.verdict,
                 "read": state.read.isoformat() if state.read else None,
+                "fresh_until": find_stale(state.portal, state.read).isoformat() if state.read else None,
                 "last_run": state.runs.last.as_dict() if state.runs else None,
                 "last_run_finished": state.runs.last.finished.isoformat() if state.runs else None,
             }

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from aggregator.database import DatabaseError
 from aggregator.filters import FilterError
-from feeds.serving.files import HeldFile, HeldFiles, Stamp, hold_file
+from feeds.serving.files import CACHE_BYTES, HeldFile, HeldFiles, Stamp, hold_file
 
 REUSE = 1.0  # seconds that the state of the database is taken to last
 PATIENCE = 10.0  # seconds that a reader waits for an answer
@@ -40,7 +40,8 @@ class Rendered(NamedTuple):
 
 class Answers:
     """Answers by name. ``find_state`` tells cheaply whether the database is still the same, ``now`` is the time that
-    filters count from, ``clock`` a steady one in seconds. No answer says that it changed before ``since``."""
+    filters count from, ``clock`` a steady one in seconds. No answer says that it changed before ``since``, and none is
+    given for a state of the database that was asked for longer than ``reuse`` seconds ago. ``room`` as in HeldFiles."""
 
     def __init__(
         self,
@@ -48,15 +49,18 @@ class Answers:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         since: datetime,
+        reuse: float = REUSE,
+        room: int = CACHE_BYTES,
     ) -> None:
         self._find_state = find_state
+        self._reuse = reuse
         self._since = since
         self._failures = _Failures(clock)
         self._now = now
         self._clock = clock
         self._state: Stamp | None = None
         self._asked = 0.0
-        self._held = HeldFiles()
+        self._held = HeldFiles(room)
         self._flights: dict[tuple[str, Stamp], asyncio.Task[HeldFile]] = {}
         self._asking: asyncio.Task[Stamp] | None = None
         self._threads = ThreadPoolExecutor(MOST_THREADS, "answer")
@@ -85,7 +89,7 @@ class Answers:
             raise HTTPException(503, headers={"Retry-After": RETRY_AFTER}) from error
 
     async def _ask_state(self) -> Stamp:
-        if self._state is not None and self._clock() - self._asked < REUSE:
+        if self._state is not None and self._clock() - self._asked < self._reuse:
             return self._state
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._read_state())

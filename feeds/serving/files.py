@@ -15,19 +15,25 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from aggregator.config import Config
-from feeds.addresses import ENGLISH
+from feeds.addresses import DATA, ENGLISH
 from feeds.archives import is_archive
-from feeds.serving.http import check_preconditions, prefers_gzip, render_http_date
+from feeds.serving.http import check_preconditions, parse_http_date, prefers_gzip, render_http_date
 from feeds.websub import render_link
 
 CACHE_BYTES = 64_000_000  # 10,000 tender pages with their twins, or every feed of 200 bureaus
 CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"  # portals are read every 15 minutes
+API_CONTROL = "public, max-age=60"  # who follows wants what is new soon
 ARCHIVE_CONTROL = "public, max-age=31536000, immutable"  # RFC 8246; the most that RFC 2616 §14.21 would have
 METHODS = "GET, HEAD"
+LARGE_RULES = {
+    "Cache-Control": CACHE_CONTROL,
+    "X-Content-Type-Options": "nosniff",
+    "Access-Control-Allow-Origin": "*",
+}
 
 TYPES = {
     ".html": "text/html",
@@ -42,6 +48,12 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
     ".xml": "application/xml",
+}
+# Files for researchers, below data/: packed in their own way, and too large to be held.
+LARGE_TYPES = {
+    ".gz": "application/gzip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 PAGE_RULES = {
     "Content-Security-Policy": (
@@ -130,6 +142,9 @@ class PublishedFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_request(scope)
         path: str = scope["path_params"]["path"]
+        if is_large(path) and (response := await run_in_threadpool(self._open, path)):
+            await response(scope, receive, send)
+            return
         file = await self._find(path if path and not path.endswith("/") else path + "index.html")
         if file is None and _PATH.fullmatch(path) and (self._root / path / "index.html").is_file():
             await RedirectResponse(path.rpartition("/")[2] + "/", 308)(scope, receive, send)
@@ -137,6 +152,13 @@ class PublishedFiles:
         if file is None:
             raise HTTPException(404)
         await send_file(file, scope, send)
+
+    def _open(self, path: str) -> FileResponse | None:
+        """A file that is read while it is sent, in whole or in parts; None where there is none."""
+        target = self._root / path
+        if not _PATH.fullmatch(path) or not target.is_file() or not target.resolve().is_relative_to(self._root):
+            return None
+        return _LargeFile(target, headers=LARGE_RULES, media_type=LARGE_TYPES[target.suffix], stat_result=target.stat())
 
     async def _find(self, path: str) -> HeldFile | None:
         held = self._held.find(path)
@@ -149,6 +171,24 @@ class PublishedFiles:
         if file is not None:
             self._held.keep(path, file)
         return file
+
+
+class _LargeFile(FileResponse):
+    """Starlette's, which knows ranges, with 304 and 412 as ``send_file`` has them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        modified = parse_http_date(self.headers["last-modified"]) or datetime.now(UTC)
+        status = check_preconditions(_read_fields(scope["headers"]), self.headers["etag"], modified)
+        if status == 200:
+            await super().__call__(scope, receive, send)
+            return
+        kept = {name: value for name, value in self.headers.items() if not name.startswith("content-")}
+        await Response(status_code=status, headers=kept)(scope, receive, send)
+
+
+def is_large(path: str) -> bool:
+    """Whether a path is that of a file for researchers."""
+    return path.startswith(DATA) and Path(path).suffix in LARGE_TYPES
 
 
 def check_request(scope: Scope) -> None:
@@ -227,13 +267,15 @@ def _represent(
 ) -> Representation:
     suffix = Path(path).suffix
     is_feed = path.startswith("feeds/") and suffix != ".html"
+    is_api = path.startswith("api/") and suffix != ".html"
+    is_data = path.startswith(DATA) and suffix != ".html"
     kind = "application/feed+json" if is_feed and suffix == ".json" else TYPES[suffix]
     short = {
         "ETag": etag,
-        "Cache-Control": ARCHIVE_CONTROL if is_archive(path) else CACHE_CONTROL,
+        "Cache-Control": ARCHIVE_CONTROL if is_archive(path) else API_CONTROL if is_api else CACHE_CONTROL,
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
-        **({"Access-Control-Allow-Origin": "*"} if is_feed or path == "status.json" else {}),
+        **({"Access-Control-Allow-Origin": "*"} if is_feed or is_api or path == "status.json" or is_data else {}),
         **({"Link": link} if link else {}),
     }
     full = {

@@ -44,6 +44,7 @@ def make_server(application: ASGIApp, patience: Patience) -> uvicorn.Server:
         ws="none",
         # Strangers cause its warnings, one a request, as by what is no HTTP.
         log_level="error",
+        log_config=None,  # the program's own form of the log, not a second one
         access_log=False,
         server_header=False,
         backlog=max(1, min(MOST_ACCEPTED, patience.most // 4)),

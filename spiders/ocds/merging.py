@@ -1,60 +1,21 @@
-"""Releases of one process → one compiled release, as OCDS merges them (ocdsmerge). Pure; no network."""
+"""Releases of one process → one compiled release, as OCDS merges them. Pure; no network."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ocdsmerge.exceptions import DuplicateIdValueWarning, OCDSMergeError  # type: ignore[import-untyped]
-from ocdsmerge.merge import CompiledRelease  # type: ignore[import-untyped]
-
+from aggregator.exports.merging import merge_bodies
 from spiders.ocds.packages import Release
 from spiders.reading import ShapeError
-
-# What release-schema.json of OCDS 1.1.5 says; ocdsmerge would ask the standard's web site for it in every run.
-_WHOLE_LISTS = """
-parties/additionalIdentifiers
-parties/roles
-buyer/additionalIdentifiers
-tender/procuringEntity/additionalIdentifiers
-tender/items/additionalClassifications
-tender/additionalProcurementCategories
-tender/submissionMethod
-tender/tenderers/additionalIdentifiers
-tender/amendments/changes
-tender/amendment/changes
-awards/suppliers/additionalIdentifiers
-awards/items/additionalClassifications
-awards/amendments/changes
-awards/amendment/changes
-contracts/items/additionalClassifications
-contracts/implementation/transactions/payer/additionalIdentifiers
-contracts/implementation/transactions/payee/additionalIdentifiers
-contracts/relatedProcesses/relationship
-contracts/amendments/changes
-contracts/amendment/changes
-relatedProcesses/relationship
-"""
-MERGE_RULES: Mapping[tuple[str, ...], str] = {
-    **dict.fromkeys((("id",), ("date",), ("tag",)), "omitWhenMerged"),
-    **{tuple(path.split("/")): "wholeListMerge" for path in _WHOLE_LISTS.split()},
-}
 
 
 def merge_releases(releases: Sequence[Release]) -> dict[str, Any]:
     """The compiled release of one process's ``releases``, which come oldest first by instant.
 
-    ocdsmerge's own sorting compares dates as text, which puts ``16:04+01:00`` after ``15:30Z``. ShapeError where
-    one release has an object and another a list in the same place.
+    ShapeError where one release has an object and another a list in the same place.
     """
-    compiled = CompiledRelease(merge_rules=MERGE_RULES)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DuplicateIdValueWarning)  # the later object wins, as OCDS has it
-            for release in releases:
-                compiled.append(dict(release.body))
-        merged: dict[str, Any] = compiled.asdict()
-    except (OCDSMergeError, AttributeError, TypeError) as error:
-        raise ShapeError(f"releases that cannot be merged: {error}", releases[0].id) from error
-    return merged
+        return merge_bodies(release.body for release in releases)
+    except ValueError as error:
+        raise ShapeError(str(error), releases[0].id) from error

@@ -1,4 +1,4 @@
-"""Finds LPSE by name in MasterLPSE, for `warta portals --discover`: one polite request, without a database."""
+"""Finds LPSE by name in MasterLPSE, for `warta portals --discover`: one polite request. No database is made for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 
 from aggregator.config import Config, ConfigError, Portal, check_web_address
+from aggregator.database import is_made, open_database
+from aggregator.leases import LeaseHeld, Leases, name_host
 from aggregator.models import Listing, Problem, Reading, Visit
-from aggregator.runs import HostBusy, HostLease
 from spiders.crawl import find_delay, make_settings, run_in_reactor
 from spiders.portal import PortalSpider
 from spiders.satudata.masters import Entry, find_named, parse_master, render_portals
@@ -86,12 +87,13 @@ def find_lpse(config: Config, name: str, source: str = "") -> list[Entry]:
     """
     url = source or next((p.url for p in config.portal if _is_open(p)), OFFICIAL)
     portal = Portal(id="discover", family="satudata", name="MasterLPSE", url=url)
+    engine = open_database(config.database_url) if is_made(config.database_url) else None
     try:
-        with HostLease(config.lock_folder, portal.host) as lease:
+        with Leases(engine, config.lock_folder) as leases, leases.await_lease(name_host(portal.host)) as lease:
             wait = lease.wait(find_delay(config, portal))
             return find_named(run_in_reactor(lambda: _read_master(config, portal, wait)), name)
-    except HostBusy as busy:
-        raise DiscoveryError(str(busy)) from None
+    except LeaseHeld as held:
+        raise DiscoveryError(str(held)) from None
 
 
 async def _read_master(config: Config, portal: Portal, wait: float) -> Sequence[Entry]:

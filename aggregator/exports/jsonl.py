@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import IO, Any
 
 from scrapy.exporters import BaseItemExporter
@@ -13,10 +13,10 @@ from aggregator.models import Reading, Record
 _TIMES = ("first_seen", "last_seen", "changed")
 
 
-def export_jsonl(records: Iterable[Record]) -> Iterator[str]:
-    """One line for each record, with its line feed; streams. Amounts are strings, so that they stay exact."""
+def write_jsonl(records: Iterable[Record], stream: IO[bytes]) -> None:
+    """One line for each record. Amounts are strings, so that they stay exact."""
     for record in records:
-        yield _line(record.as_dict())
+        stream.write(_render_line(record.as_dict()))
 
 
 class ReadingExporter(BaseItemExporter):
@@ -31,8 +31,8 @@ class ReadingExporter(BaseItemExporter):
 
     def export_item(self, item: Any) -> None:
         if isinstance(item, Reading):
-            self._file.write(_line({**item.tender.as_dict(), **dict.fromkeys(_TIMES)}).encode())
+            self._file.write(_render_line({**item.tender.as_dict(), **dict.fromkeys(_TIMES)}))
 
 
-def _line(values: dict[str, Any]) -> str:
-    return json.dumps(values, ensure_ascii=False) + "\n"
+def _render_line(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,22 @@
+"""Text of others as it may stand in a log or on a terminal: on one line, without commands to it, without secrets."""
+
+from __future__ import annotations
+
+import re
+
+FIELDS = "fields"  # of a log record: what it tells as keys, as in logger.info("run", extra={FIELDS: {…}})
+
+# C0 and C1 controls, marks that turn the direction of writing or cannot be seen, separators of lines, lone surrogates.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")  # of an address, as of a database
+_TOKEN = re.compile(r"([?&][^\s=&]*(?:key|token|secret|password)[^\s=&]*=)[^\s&]+", re.I)
+
+
+def one_line(text: str) -> str:
+    r"""``text`` with every control character written out, as in ``\x1b`` or ``\n``."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def mask_secrets(text: str) -> str:
+    """``text`` without the passwords and tokens of the addresses in it."""
+    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1***", text))

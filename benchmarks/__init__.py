@@ -1,0 +1,1 @@
+"""What is claimed about size and speed, shown: simulations and measurements. Never timed tests."""

@@ -1,0 +1,165 @@
+"""Verbs that carry what is kept elsewhere: another database, a backup, and back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from aggregator.config import DATABASE_URL, Config, load_config, parse_config
+from commands.asking import open_repository
+from commands.terminal import LOG_EVERY, UsageMistake, err, out
+
+if TYPE_CHECKING:
+    from aggregator.repository import Repository
+
+Tell = Callable[[str, int, int], None]
+
+db = typer.Typer(help="Moves the database to another one.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@db.callback()
+def _only_verbs() -> None:
+    """Else Typer would take the one verb for the whole."""
+
+
+@db.command()
+def move(
+    context: typer.Context,
+    to: Annotated[str, typer.Option(metavar="URL", help="An empty database, as postgresql+psycopg://warta@/warta.")],
+) -> None:
+    """Copies the configured database into an empty one, of either kind, and compares the two row by row.
+
+    The old one stays as it is; nothing writes to it meanwhile. A move that breaks off leaves the new one empty.
+    Afterwards change warta.toml, as it says.
+
+    [dim]warta db move --to postgresql+psycopg://warta:PASSWORD@localhost/warta[/]
+    """
+    from aggregator.copying import copy_database
+    from aggregator.database import open_database, show_address, writing
+
+    config = load_config(context.obj)
+    url = config.locate_database(to)
+    if url == config.database_url:
+        raise UsageMistake(f"--to: {show_address(url)} is the configured database itself; name another one")
+    source = open_kept(config).engine
+    with show_rows() as tell, writing(source):  # so that nothing a crawl finds meanwhile is left behind
+        copied = copy_database(source, open_database(url), tell)
+    print_rows(copied)
+    out.print(
+        f"Moved into {show_address(url)}; every row was compared. The old database stays as it is.", soft_wrap=True
+    )
+    where = DATABASE_URL if os.environ.get(DATABASE_URL) else f"url under [database] in {context.obj}"
+    out.print(f"Next: put the new address in {where}, then look with warta status.", soft_wrap=True)
+
+
+def backup(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="As in warta-2026-11-24.tar.zst; must not be there yet.")
+    ],
+    raw: Annotated[bool, typer.Option("--archive", help="With the raw archive, which may be large.")] = False,
+) -> None:
+    """Writes the database and warta.toml into one file, also while a crawl writes. Only its owner may read it.
+
+    [dim]warta backup /srv/backup/warta-$(date +%F).tar.zst[/]
+    """
+    from aggregator.backup import save_backup
+
+    config = load_config(context.obj)
+    with show_rows() as tell, mistakes():
+        save_backup(file, context.obj, config, open_kept(config), raw=raw, on_progress=tell)
+    out.print(f"{file}: {file.stat().st_size / 1_000_000:,.1f} MB", soft_wrap=True)
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What warta backup wrote.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A new folder: it gets the warta.toml of the backup, too.")
+    ] = None,
+) -> None:
+    """Puts a backup back: into the configured database, which must be empty, or into a folder of its own.
+
+    The backup is verified before anything is written. With DIR its warta.toml says where the database is, unless
+    WARTA_DATABASE_URL does.
+
+    [dim]warta restore /srv/backup/warta-2026-11-24.tar.zst /srv/warta[/]
+    """
+    from aggregator.backup import restore_backup, save_config, unpack_backup
+
+    config = None if directory else load_config(context.obj)
+    folder = config.folder if config else directory or Path()
+    path = folder / "warta.toml"
+    if config is None and path.exists():
+        raise UsageMistake(
+            f"{path} is there already; name another folder, or leave DIR out to restore into its database"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with show_rows() as tell, mistakes(), unpack_backup(file, folder) as unpacked:
+        restored = restore_backup(unpacked, config or parse_config(unpacked.config_text, path), tell)
+        if config is None:
+            save_config(unpacked, path)
+    print_rows(restored)
+    out.print(f"Restored, and every row compared. Next, in {folder}: warta publish, then warta status.", soft_wrap=True)
+
+
+def open_kept(config: Config) -> Repository:
+    """The configured database. DatabaseError when there is none yet."""
+    from aggregator.database import DatabaseError, is_made, show_address
+
+    if not is_made(config.database_url):
+        raise DatabaseError(f"there is no database {show_address(config.database_url)} yet; warta crawl makes it")
+    return open_repository(config)
+
+
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """What is wrong with a backup is told as what the user can mend."""
+    from aggregator.backup import BackupError
+
+    try:
+        yield
+    except BackupError as error:
+        raise UsageMistake(str(error)) from error
+
+
+def print_rows(copied: Mapping[str, int]) -> None:
+    """One line a table."""
+    for name, rows in copied.items():
+        out.print(f"{name}: {rows} rows")
+
+
+@contextmanager
+def show_rows() -> Iterator[Tell]:
+    """How far each table has come: a bar on a terminal, elsewhere a line in the log every minute."""
+    if not err.is_terminal:
+        yield _log_rows()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
+        bar = progress.add_task("")
+
+        def tell(name: str, done: int, size: int) -> None:
+            progress.update(bar, description=name, completed=done, total=size)
+
+        yield tell
+
+
+def _log_rows(clock: Callable[[], float] = time.monotonic) -> Tell:
+    last = clock()
+
+    def tell(name: str, done: int, size: int) -> None:
+        nonlocal last
+        if clock() - last >= LOG_EVERY:
+            last = clock()
+            logging.getLogger("warta").info("%s: %.0f %%", name, 100 * done / max(size, 1))
+
+    return tell
