@@ -241,7 +241,7 @@ class Notify(_Table):
     @model_validator(mode="after")
     def _tells_one_thing(self) -> Self:
         if (self.on is None) == (self.feed is None):
-            raise ValueError("tells of one thing: write either on = \"failures\" or feed = and the id of a feed")
+            raise ValueError('tells of one thing: write either on = "failures" or feed = and the id of a feed')
         return self
 
     @property

@@ -193,15 +193,19 @@ def _defer(config: Config, repository: Repository, portal_id: str) -> int:
 
 
 def _print_queue(told: dict[str, Any]) -> None:
-    table = Table("state", "job", "what", "sweep", "since", "due", "tries", "worker", "why", box=None)
+    table = Table("state", "job", "what", "sweep", "since", "due", "tries", "worker", box=None)
     states = ("running", "waiting", "failed", "cancelled")
-    for job in sorted(told["jobs"], key=lambda job: states.index(job["state"])):
+    jobs = sorted(told["jobs"], key=lambda job: states.index(job["state"]))
+    for job in jobs:
         since, due = ((job[key] or "")[:19].replace("T", " ") for key in ("since", "due"))
         row = (job["state"], job["id"], job["portal"] or job["task"], job["sweep"], since, due)
-        table.add_row(*(str(cell or "") for cell in (*row, job["tries"], job["worker"], job["why"])))
-    if told["jobs"]:
+        table.add_row(*(str(cell or "") for cell in (*row, job["tries"], job["worker"])))
+    if jobs:
         out.print(table)
-    counts = ", ".join(f"{sum(job['state'] == state for job in told['jobs'])} {state}" for state in states)
+    for job in jobs:
+        if job["why"]:
+            out.print(f"{job['id']} {job['portal'] or job['task']}: {job['why']}", soft_wrap=True)
+    counts = ", ".join(f"{sum(job['state'] == state for job in jobs)} {state}" for state in states)
     out.print(f"{told['workers']} workers; {counts}. Times are UTC.")
     if told["next"]:
         out.print(f"Next: {told['next']['portal']}, {told['next']['sweep']}, at {told['next']['at']}.")

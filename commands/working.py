@@ -268,7 +268,15 @@ class Worker:
     # Tasks -------------------------------------------------------------------------------------------------
 
     async def _crawl(
-        self, context: JobContext, /, portal: str, sweep: str, asked: str, by_hand: bool, why: str = "", **_told: str
+        self,
+        context: JobContext,
+        /,
+        portal: str,
+        sweep: str,
+        asked: str,
+        by_hand: bool = False,
+        why: str = "",
+        **_told: str,
     ) -> None:
         job = context.job
         if not (by_hand or self.may_read(portal)):

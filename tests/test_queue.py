@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from commands.terminal import UsageMistake
 from commands.working import Worker
 from tests.databases import Server, run
 from tests.queueing import HURRY, Yard, open_yard
+from tests.road import WIB
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +173,9 @@ def test_what_is_not_in_the_queue_is_named_with_what_is(ask: Callable[..., str])
 def test_quiet_hours_that_began_and_portals_that_went_are_left_alone(
     yard: Yard, ask: Callable[..., str], tmp_path: Path
 ) -> None:
-    text = yard.config.read_text(encoding="utf-8").replace(
-        'id = "dua"', 'id = "dua"\nquiet = "00:00-12:00, 12:00-00:00"'
-    )
+    now, hour = datetime.now(WIB), timedelta(hours=1)
+    quiet = f'quiet = "{now - hour:%H:%M}-{now + hour:%H:%M}"'
+    text = yard.config.read_text(encoding="utf-8").replace('id = "dua"', f'id = "dua"\n{quiet}')
     path = tmp_path / "warta.toml"
     path.write_text(text, encoding="utf-8")
     worker = Worker(path, yard.repository, HURRY)

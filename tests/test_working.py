@@ -98,7 +98,7 @@ def test_a_verb_does_not_begin_without_the_worker_that_asked_for_it(tmp_path: Pa
 
 
 def test_a_killed_worker_loses_nothing_and_hosts_are_asked_in_turn(database: Callable[[], str], tmp_path: Path) -> None:
-    size = Size(shared=6, own=3, workers=3, at_once=2, delay=0.25, slack=0.2, pace=HURRY)
+    size = Size(shared=4, own=2, workers=3, at_once=2, delay=0.25, slack=0.2, pace=HURRY)
     claims = simulate(size, database(), tmp_path)
     assert len(claims) > 10
     assert [claim for claim in claims if not claim.holds] == [], (tmp_path / "workers.log").read_text()
