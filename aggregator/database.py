@@ -194,11 +194,15 @@ runs = sa.Table(
     sa.Column("narrowed", sa.Boolean, nullable=False),
     sa.Column("broken", sa.Boolean, nullable=False),
     sa.Column("reasons", sa.Text, nullable=False),  # JSON: [text, …]
+    # Whether the portal went well before and not any more, or the other way round (run_log.save_run).
+    sa.Column("turned", sa.Boolean, nullable=False, server_default=sa.false()),
     *(
         sa.Column(count, sa.Integer, nullable=False)
         for count in ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
     ),
     sa.Index(None, "portal", "id"),
+    sa.Index(None, "turned", "id"),
+    sa.Index(None, "finished"),
 )
 
 # ``year`` 0 is the portal's home page: a primary key takes no NULL.

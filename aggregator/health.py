@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from aggregator.config import Config, Portal
 from aggregator.models import CONTRACT, PROBLEMS, Run, Verdict
 from aggregator.queue import FAILED, RUNNING, WAITING, Queue
-from aggregator.repository import LastRuns
+from aggregator.run_log import LastRuns
 from aggregator.runs import find_next
 
 LATE = 4  # times `every`: a reading so long ago, or a publish so far behind the last run, is not healthy

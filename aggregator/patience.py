@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from aggregator.database import DatabaseAway
 from aggregator.repository import Repository
 
-PATIENCE = 120.0  # seconds for which a database may be away
+PATIENCE = 60.0  # seconds for which a database may be away; a stop that is asked for meanwhile waits as long
 WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between the first tries; from then on the longest
 
 logger = logging.getLogger(__name__)

@@ -20,17 +20,9 @@ from aggregator.database import find_file, listed, listings, reading, releases, 
 from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
-from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status, Sweep, Verdict
-from aggregator.rows import (
-    LAST_NUMBER,
-    Columns,
-    parse_record,
-    parse_release,
-    parse_run,
-    position,
-    position_time,
-    run_row,
-)
+from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status
+from aggregator.rows import LAST_NUMBER, Columns, parse_record, parse_release, position, position_time
+from aggregator.run_log import GOOD, LastRuns, find_last_runs, find_verdict_turns, forget_runs, save_run
 from aggregator.saving import (
     Place,
     at,
@@ -42,14 +34,13 @@ from aggregator.saving import (
     write_listing,
     write_members,
 )
-from aggregator.statements import CHUNK, chunks, list_portals
+from aggregator.statements import CHUNK, chunks
 from aggregator.versions import Told, Version, find_told, find_versions
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
 DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
 PATIENCE = 2  # complete listings in a row that must lack a tender before it counts as withdrawn
 
-_GOOD = (Verdict.OK, Verdict.PARTIAL)
 _RECORD = [tenders.c[name] for name in ("tender", "unread", "first_seen", "last_seen", "changed", "republished")]
 _RELEASE = [*releases.c, tenders.c.portal, tenders.c.kind, tenders.c.key]
 _SNAPSHOT = [column for column in snapshots.c if column.name != "id"]
@@ -69,19 +60,6 @@ class Listed:
 
     withdrawn: int = 0
     not_believed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastRuns:
-    """A portal's last run, its last good one (ok or partial), its last full sweep and its last good one.
-
-    Narrowed runs (a limit, some kinds or years) are no full sweeps.
-    """
-
-    last: Run
-    good: Run | None
-    full: Run | None
-    tried: Run | None
 
 
 class Repository:
@@ -200,11 +178,11 @@ class Repository:
 
     def save_run(self, run: Run) -> None:
         """Adds a run, unless it is the last one kept of its portal."""
-        last = sa.select(runs).where(runs.c.portal == run.portal).order_by(runs.c.id.desc()).limit(1)
-        with writing(self._engine) as connection:
-            kept = connection.execute(last).mappings().one_or_none()
-            if kept is None or parse_run(kept) != run:
-                connection.execute(sa.insert(runs), run_row(run, next_number(connection, runs.c.id)))
+        save_run(self._engine, run)
+
+    def forget_runs(self, now: datetime) -> int:
+        """Takes out old runs that nobody asks for any more (run_log.py); how many."""
+        return forget_runs(self._engine, now)
 
     # What a run has to know ----------------------------------------------------------------------------
 
@@ -229,42 +207,11 @@ class Repository:
 
     def find_last_runs(self) -> dict[str, LastRuns]:
         """By portal; portals never crawled are absent."""
-        good = runs.c.verdict.in_(_GOOD)
-        full = sa.and_(runs.c.sweep == Sweep.FULL, sa.not_(runs.c.narrowed))
-        kinds = {"last": sa.true(), "good": good, "full": sa.and_(good, full), "tried": full}
-        portals = list_portals(runs)
-        newest_first = sa.select(runs.c.id).where(runs.c.portal == portals.c.portal).order_by(runs.c.id.desc()).limit(1)
-        newest = (newest_first.where(of_kind).scalar_subquery().label(name) for name, of_kind in kinds.items())
-        with reading(self._engine) as connection:
-            numbers = connection.execute(sa.select(*newest).where(portals.c.portal.is_not(None))).all()
-            wanted = {number for row in numbers for number in row if number is not None}
-            found = {
-                row["id"]: parse_run(row)
-                for chunk in chunks(wanted)
-                for row in connection.execute(sa.select(runs).where(runs.c.id.in_(chunk))).mappings()
-            }
-        return {
-            found[row.last].portal: LastRuns(
-                last=found[row.last],
-                good=found.get(row.good),
-                full=found.get(row.full),
-                tried=found.get(row.tried),
-            )
-            for row in numbers
-        }
+        return find_last_runs(self._engine)
 
     def find_verdict_turns(self, limit: int | None = 100) -> list[Run]:
-        """The runs where a portal went from good to a broken contract, or to failed or blocked, or back; newest first.
-
-        A portal whose first run failed went wrong there.
-        """
-        state = sa.case((runs.c.verdict.not_in(_GOOD), 2), (runs.c.broken, 1), else_=0)
-        before = sa.func.lag(state, 1, 0).over(partition_by=runs.c.portal, order_by=runs.c.id)
-        marked = sa.select(*runs.c, state.label("state"), before.label("before")).subquery()
-        turned = marked.c.state != marked.c.before
-        statement = sa.select(marked).where(turned).order_by(marked.c.id.desc()).limit(limit)
-        with reading(self._engine) as connection:
-            return [parse_run(row) for row in connection.execute(statement).mappings()]
+        """The runs where a portal failed or was back (run_log.py), newest first."""
+        return find_verdict_turns(self._engine, limit)
 
     # What readers ask ----------------------------------------------------------------------------------
 
@@ -530,7 +477,7 @@ class Repository:
     def find_all_archived(self) -> list[ArchivedRun]:
         """Every run in the archive, by portal, oldest first."""
         good = sa.exists().where(
-            runs.c.portal == snapshots.c.portal, runs.c.started == snapshots.c.run, runs.c.verdict.in_(_GOOD)
+            runs.c.portal == snapshots.c.portal, runs.c.started == snapshots.c.run, runs.c.verdict.in_(GOOD)
         )
         statement = (
             sa.select(snapshots.c.portal, snapshots.c.run, sa.func.min(snapshots.c.asked), sa.func.count())

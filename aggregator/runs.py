@@ -10,7 +10,7 @@ from math import ceil
 
 from aggregator.config import Portal
 from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict, Visit
-from aggregator.repository import LastRuns
+from aggregator.run_log import LastRuns
 
 TOLD_IN_FULL = 10  # problems of one code that a run's reasons name; of the others it tells the number
 

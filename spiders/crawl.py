@@ -103,12 +103,16 @@ def crawl(
 
 
 def _prune(config: Config, repository: Repository, now: datetime) -> None:
-    """Old answers leave the archive; where that fails the crawl was good all the same."""
+    """Old answers leave the archive, old runs the database; where that fails the crawl was good all the same."""
     archive = Archive(config.archive_folder, repository)
     try:
         prune_archive(archive, repository, config.crawl, WHOLE, now)
     except (ArchiveError, DatabaseError, OSError) as error:
         logger.warning("old answers could not be removed from the archive: %s", error)
+    try:
+        repository.forget_runs(now)
+    except DatabaseError as error:
+        logger.warning("old runs could not be forgotten: %s", error)
 
 
 def run_in_reactor(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -259,7 +259,7 @@ def test_a_month_that_turned_adds_its_own(config: Config, told: Repository, root
     before = stamps(root)
     done = write(config, told, DEC)
     assert months(root, "perubahan") == ["2026-09", "2026-10", "2026-11"]
-    assert before.items() <= stamps(root).items()
+    assert before.items() - stamps(root).items() <= {(".warta.size", before[".warta.size"])}
     assert done.written == len(stamps(root).keys() - before.keys()) / 2  # each with its twin
 
 

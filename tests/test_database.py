@@ -34,12 +34,13 @@ from aggregator.database import (
     open_database,
     reading,
     releases,
+    runs,
     tender_text,
     tenders,
     to_micros,
     writing,
 )
-from aggregator.models import Award, Contract, Money, Reading
+from aggregator.models import Award, Contract, Money, Reading, Run, Sweep, Verdict
 from aggregator.repository import Repository
 from tests.feed_samples import READ, TENDER
 
@@ -180,6 +181,30 @@ def test_a_database_of_the_first_version_becomes_like_a_new_one(
     assert by_key["malangkota", "2"] == (None, READ)
     assert by_key["malangkota", "3"] == (None, READ)
     assert by_key["malangkota", "10"] == (None, None)
+
+
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_an_older_database_learns_which_runs_turned_their_portal(
+    engine: sa.Engine, unmade: str, opened: Open, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    for portal, ends in {"p1": "ofbpssfo", "p2": "foo", "p3": "s", "p4": "p"}.items():
+        for minutes, letter in enumerate(ends):  # s: partial, and the source broke its contract
+            verdict = Verdict.PARTIAL if letter == "s" else next(each for each in Verdict if each.startswith(letter))
+            reasons = ("shape: rows",) if letter == "s" else ()
+            at = READ + timedelta(minutes=minutes)
+            run = Run(portal=portal, sweep=Sweep.OPEN, started=at, finished=at, verdict=verdict, reasons=reasons)
+            Repository(engine).save_run(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregator.database, "_migrate", lambda engine: migrate(engine, version))
+        old = opened(unmade)
+    kept = find_all(engine, runs)
+    assert sum(row["turned"] for row in kept) == 5 + 2 + 1
+    with writing(old) as connection:
+        rows = [{name: value for name, value in row.items() if name != "turned"} for row in kept]
+        connection.execute(sa.insert(runs), rows)
+    migrated = opened(unmade)
+    assert find_all(migrated, runs) == kept
+    assert Repository(migrated).find_verdict_turns() == Repository(engine).find_verdict_turns()
 
 
 def test_processes_that_open_an_old_database_at_once_migrate_it_once(

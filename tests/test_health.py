@@ -16,7 +16,8 @@ from aggregator.database import DatabaseError
 from aggregator.health import LEAST_FREE, DatabaseState, Facts, Health, find_codes, tell_health
 from aggregator.models import Reading, Run, Sweep, Verdict
 from aggregator.queue import Queue
-from aggregator.repository import LastRuns, Repository
+from aggregator.repository import Repository
+from aggregator.run_log import LastRuns
 from aggregator.sizes import RunTotals, find_database_state, find_oldest_answer, find_run_sums
 from feeds.health import find_health
 from tests.feed_samples import READ, TENDER

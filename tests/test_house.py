@@ -25,7 +25,7 @@ MAY_IMPORT = {
 SQL_STANDS_IN = {
     *("repository", "saving", "linking", "statements", "conditions", "database", "versions"),
     *("facets", "reports", "yearly", "visits", "sequence", "paging", "histories", "copying"),
-    *("leases", "robots", "notices", "sizes", "queue", "queue_connection"),
+    *("leases", "robots", "notices", "sizes", "queue", "queue_connection", "run_log"),
 }
 SQL = {"sqlalchemy", "alembic", "sqlite3", "psycopg"}
 

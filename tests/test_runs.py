@@ -13,7 +13,7 @@ import pytest
 from aggregator.config import Portal
 from aggregator.models import PROBLEMS, Kind, Problem, Run, Sweep, Verdict, Visit
 from aggregator.quiet import parse_quiet
-from aggregator.repository import LastRuns
+from aggregator.run_log import LastRuns
 from aggregator.runs import TOLD_IN_FULL, Tally, decide_verdict, find_due, find_next
 from tests.feed_samples import PORTAL
 

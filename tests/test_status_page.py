@@ -11,7 +11,7 @@ from html import unescape
 import pytest
 
 from aggregator.models import Run, Sweep, Verdict
-from aggregator.repository import LastRuns
+from aggregator.run_log import LastRuns
 from feeds.definitions import shipped_feeds
 from feeds.entries import run_entry
 from feeds.pages.portals import RunWeek, render_status, tell_portals

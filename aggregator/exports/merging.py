@@ -45,16 +45,34 @@ def merge_bodies(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     ocdsmerge's own sorting compares dates as text, which puts ``16:04+01:00`` after ``15:30Z``. ValueError where
     one release has an object and another a list in the same place.
     """
-    compiled = CompiledRelease(merge_rules=MERGE_RULES)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DuplicateIdValueWarning)  # the later object wins, as OCDS has it
-            for body in bodies:
-                compiled.append(dict(body))
-        merged: dict[str, Any] = compiled.asdict()
-    except (OCDSMergeError, AttributeError, TypeError) as error:
-        raise ValueError(f"releases that cannot be merged: {error}") from error
-    return merged
+    merging = Merging()
+    for body in bodies:
+        merging.add(body)
+    return merging.compile()
+
+
+class Merging:
+    """Releases merged one after the other. Errors as ``merge_bodies`` has them."""
+
+    def __init__(self) -> None:
+        self._compiled = CompiledRelease(merge_rules=MERGE_RULES)
+
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Merges the next release, the oldest first."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DuplicateIdValueWarning)  # the later object wins, as OCDS has it
+                self._compiled.append(dict(body))
+        except (OCDSMergeError, AttributeError, TypeError) as error:
+            raise ValueError(f"releases that cannot be merged: {error}") from error
+
+    def compile(self) -> dict[str, Any]:
+        """The compiled release of all that was added."""
+        try:
+            merged: dict[str, Any] = self._compiled.asdict()
+        except (OCDSMergeError, AttributeError, TypeError) as error:
+            raise ValueError(f"releases that cannot be merged: {error}") from error
+        return merged
 
 
 def prune(value: Any) -> Any:

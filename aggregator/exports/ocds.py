@@ -259,30 +259,33 @@ def _is_plan(source: Source) -> bool:
 # What a later release no longer tells ------------------------------------------------------------------
 
 
-def withdraw(before: Body, now: Body) -> Body:
-    """``now``, a whole state, with what ``before`` told and it does not tell any more taken back, as OCDS merges
-    releases: a null for a value, another status for an award, a contract or a stage.
+def withdraw(known: Body, before: Body, now: Body) -> Body:
+    """``now``, a whole state, with what it does not tell any more taken back, as OCDS merges releases: a null for a
+    value, another status for an award, a contract or a stage. ``before`` is the last state, ``known`` what all
+    releases until then compile to: what comes back may come back with less.
 
     So that the compiled release says what the last state says. References and files stay: they cannot be taken back.
     """
     taken = dict(now)
-    for name, old in before.items():
+    for name, old in known.items():
         new = now.get(name)
         match old:
             case {"id": _} if new is None:
                 continue
             case dict():
-                taken[name] = withdraw(old, new or {})
+                taken[name] = withdraw(old, before.get(name) or {}, new or {})
             case [{"id": _}, *_]:
-                taken[name] = _withdraw_parts(name, old, new or [])
+                taken[name] = _withdraw_parts(name, old, before.get(name) or [], new or [])
             case _ if new is None:
                 taken[name] = None
     return {name: value for name, value in taken.items() if value != []}
 
 
-def _withdraw_parts(name: str, before: list[Body], now: list[Body]) -> list[Body]:
-    old, new = ({part["id"]: part for part in parts} for parts in (before, now))
-    kept = [withdraw(old[number], part) if number in old else part for number, part in new.items()]
+def _withdraw_parts(name: str, known: list[Body], before: list[Body], now: list[Body]) -> list[Body]:
+    told, old, new = ({part["id"]: part for part in parts} for parts in (known, before, now))
+    kept = [
+        withdraw(told[number], old.get(number, {}), part) if number in told else part for number, part in new.items()
+    ]
     return [*kept, *(_GONE[name](old[number]) for number in old if number not in new and name in _GONE)]
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from aggregator.changes import compare
 from aggregator.config import Publisher
-from aggregator.exports.merging import merge_bodies, prune
+from aggregator.exports.merging import Merging, merge_bodies, prune
 from aggregator.exports.ocds import Body, describe, make_ocid, withdraw
 from aggregator.histories import Purchase, is_process
 from aggregator.models import Kind, Tender
@@ -88,6 +88,7 @@ def list_releases(purchase: Purchase, prefix: str) -> list[Body]:
     """
     ocid = make_ocid(prefix, purchase.identity)
     found: list[Body] = []
+    merging = Merging()
     before: Body | None = None
     told: Tender | None = None
     date: datetime | None = None
@@ -96,9 +97,10 @@ def list_releases(purchase: Purchase, prefix: str) -> list[Body]:
         if now == before or not is_process(record.tender):
             continue
         date = time if date is None else max(time, date + _NEXT)
-        body = withdraw(before, now) if before else now
+        body = withdraw(_without_stamp(merging.compile()), before, now) if before else now
         tags = _find_tags(told, record.tender, before or {}, now)
         found.append(_stamp(body, date, tags))
+        merging.add(found[-1])
         before, told = now, record.tender
     return found
 
@@ -149,6 +151,10 @@ def _stamp(body: Body, date: datetime, tags: list[str]) -> Body:
     content = json.dumps({**told, **firm}, sort_keys=True, default=lambda amount: f"{amount.normalize():f}")
     number = hashlib.sha256(content.encode()).hexdigest()[:32]
     return {"ocid": body["ocid"], "id": number, **told}
+
+
+def _without_stamp(compiled: Body) -> Body:
+    return {name: value for name, value in compiled.items() if name not in ("id", "date", "tag")}
 
 
 def _find_tags(told: Tender | None, now: Tender, before: Body, body: Body) -> list[str]:

@@ -17,7 +17,9 @@ from babel.numbers import format_decimal
 from aggregator.config import Config, Portal, Publisher
 from aggregator.exports.columns import COLUMNS, TYPES_ID, Column, Type
 from feeds.addresses import DATA
+from feeds.definitions import shipped_feeds
 from feeds.opml import make_title
+from feeds.pages.lists import DISCOVERED
 from feeds.pages.site import Site
 from feeds.words.attribution import Attribution, find_attribution
 from feeds.words.wording import NBSP
@@ -89,7 +91,7 @@ def render_page(site: Site, years: Sequence[DataYear]) -> bytes:
         folder=publisher.url + DATA,
         credits=_list_credits(site.config, day) if day else (),
         tell_size=lambda size: tell_size(size, publisher.language),
-        discover=(),
+        discover=[feed for feed in shipped_feeds(site.config, ()) if feed.id in DISCOVERED],
     )
 
 

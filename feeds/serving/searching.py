@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from aggregator.config import Config
 from aggregator.filters import MAX_ROWS, Filter, Sort
 from aggregator.models import Record, Status
-from aggregator.repository import LastRuns, Repository
+from aggregator.repository import Repository
+from aggregator.run_log import LastRuns
 from feeds.contents import Contents, find_moving
 from feeds.definitions import BIDDABLE, FEED_LIMIT, Channel, Feed, Format, Group, find_first_day, make_channel
 from feeds.entries import Around, Entry, fit_entries, make_id

@@ -1,4 +1,5 @@
-"""Who holds a host, robots.txt once a host, and what was told to whom; tenders of a kind by publication."""
+"""Who holds a host, robots.txt once a host, and what was told to whom; tenders of a kind by publication;
+where portals failed or were back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +9,11 @@ revision = "0003"
 down_revision = "0002"
 
 NAMES = sa.table("tenders", sa.column("buyer_folded"), sa.column("procuring_entity_folded"))
+RUNS = sa.table(
+    "runs",
+    *(sa.column(name) for name in ("id", "portal", "verdict")),
+    *(sa.column(name, sa.Boolean) for name in ("broken", "turned")),
+)
 NAME = sa.String().with_variant(postgresql.VARCHAR(collation="C"), "postgresql")
 
 
@@ -46,5 +52,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", "entry", name="pk_notices"),
     )
     op.create_index("ix_tenders_kind_position", "tenders", ["kind", "position"])
+    _mark_turns()
     for name in NAMES.c:  # as search.fold_name has them: longer ones no index of PostgreSQL holds
         op.execute(sa.update(NAMES).where(sa.func.length(name) > 500).values({name: sa.func.substr(name, 1, 500)}))
+
+
+def _mark_turns() -> None:
+    """Which runs turned their portal, as run_log.save_run tells it of later ones."""
+    op.add_column("runs", sa.Column("turned", sa.Boolean, nullable=False, server_default=sa.false()))
+    state = sa.case((RUNS.c.verdict.not_in(["ok", "partial"]), 2), (RUNS.c.broken, 1), else_=0)
+    before = sa.func.lag(state, 1, 0).over(partition_by=RUNS.c.portal, order_by=RUNS.c.id)
+    marked = sa.select(RUNS.c.id, state.label("state"), before.label("before")).subquery()
+    turned = sa.select(marked.c.id).where(marked.c.state != marked.c.before)
+    op.execute(sa.update(RUNS).where(RUNS.c.id.in_(turned)).values(turned=True))
+    op.create_index("ix_runs_turned_id", "runs", ["turned", "id"])
+    op.create_index("ix_runs_finished", "runs", ["finished"])
