@@ -174,8 +174,12 @@ def unpack_backup(path: Path, place: Path) -> Iterator[Backup]:
                 backup = _unpack(file, folder)
         except FileNotFoundError:
             raise BackupError(f"{path}: no such file; name a backup that 'warta backup' wrote") from None
-        except (BackupError, tarfile.TarError, zstandard.ZstdError, EOFError, ValueError) as error:
+        except BackupError as error:
             raise BackupError(f"{path} cannot be restored: {error}; nothing was written") from error
+        except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError) as error:
+            raise BackupError(
+                f"{path} cannot be restored: it was cut short or damaged, or is no backup; nothing was written"
+            ) from error
         yield backup
 
 
@@ -198,10 +202,10 @@ def restore_backup(backup: Backup, config: Config, on_progress: Progress | None 
     return copied
 
 
-def save_config(backup: Backup, path: Path) -> None:
-    """Writes the configuration of ``backup`` to ``path``, where there must be none."""
+def save_config(backup: Backup, text: str, path: Path) -> None:
+    """Writes ``text``, the configuration of ``backup``, to ``path``, where there must be none, for the same readers."""
     with path.open("x", encoding="utf-8") as file:
-        file.write(backup.config_text)
+        file.write(text)
     path.chmod(backup.config_mode & 0o666)
 
 

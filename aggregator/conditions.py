@@ -23,6 +23,8 @@ Condition = sa.ColumnElement[bool]
 
 MOST_COLLECTED = 20_000  # texts that PostgreSQL collects for the words of a query: some 10 ms
 
+_RARE = {Kind.NOTICE}  # kinds of which there are few among millions
+_FIRST = {Sort.DEADLINE: tenders.c.closes, Sort.VALUE: tenders.c.amount, Sort.CHANGED: tenders.c.changed}
 _OTHER = tenders.alias()  # made once: that takes longer than many a query
 
 
@@ -56,14 +58,16 @@ def select_tenders(
     apart: bool = False,
     only: Collection[str] | None = None,
     common: bool = True,
+    ordered: bool = False,
 ) -> sa.Select[Any]:
     """``columns`` of the tenders that ``wanted`` asks for, unordered; its times are told from ``now`` in ``zone``.
 
     Each purchase once, by the tender that speaks for it; ``apart``: the tenders of all its sources. ``only``: those
     that one of these portals tells of. ``common``: what ``is_common`` says; without it full text is looked up first.
+    ``ordered``: the caller asks for the first few in the order of ``wanted``.
     """
     statement = sa.select(*columns).select_from(_source(wanted, common))
-    statement = statement.where(*_conditions(wanted), *_moments(wanted, now, zone))
+    statement = statement.where(*_conditions(wanted, ordered), *_moments(wanted, now, zone))
     if wanted.q and common:
         statement = statement.where(_means(wanted))
     if wanted.portal:
@@ -96,16 +100,23 @@ def is_common(connection: Connection, wanted: Filter) -> bool:
 
 def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]:
     """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
-    newest = newest_first(wanted, common=common).desc()
+    newest, first = newest_first(wanted, common=common).desc(), looked_at_first(wanted)
     match wanted.sort:
         case Sort.PUBLISHED:
             return [newest]
         case Sort.DEADLINE:
-            return [tenders.c.closes.asc().nulls_last(), newest]
+            return [first.asc().nulls_last(), newest]
         case Sort.VALUE:
-            return [tenders.c.amount.desc().nulls_last(), newest]
+            return [first.desc().nulls_last(), newest]
         case Sort.CHANGED:
-            return [tenders.c.changed.desc(), newest]
+            return [first.desc(), newest]
+
+
+def looked_at_first(wanted: Filter) -> sa.ColumnElement[int]:
+    """What the order of ``wanted`` looks at before positions, as it is kept; NULL for publication."""
+    number = sa.type_coerce(_FIRST.get(wanted.sort, sa.null()), sa.BigInteger)
+    # Few have changed lately: those are sorted, rather than all looked through in another order than that of changes.
+    return number + 0 if wanted.changed_since and wanted.sort is not Sort.CHANGED else number
 
 
 def newest_first(wanted: Filter, *, common: bool = True) -> sa.ColumnElement[int]:
@@ -155,13 +166,16 @@ def _means(wanted: Filter) -> Condition:
     return Matches(query) if query.clauses else sa.false()
 
 
-def _conditions(wanted: Filter) -> Iterator[Condition]:
+def _conditions(wanted: Filter, ordered: bool) -> Iterator[Condition]:
     column = tenders.c
+    # SQLite takes every kind and status for rare: it would sort all of one to find the first few of another order, in
+    # whose index both stand.
+    leads = not ordered or wanted.key or wanted.sort is Sort.PUBLISHED or (wanted.kind and set(wanted.kind) <= _RARE)
     for coded, codes in (
-        (column.kind, wanted.kind),
+        (column.kind if leads else column.kind.concat(""), wanted.kind),
         (column.category, wanted.category),
         (column.method, wanted.method),
-        (column.status, wanted.status),
+        (column.status if leads else column.status.concat(""), wanted.status),
         (column.key, wanted.key),
     ):
         if codes:
@@ -187,7 +201,7 @@ def _conditions(wanted: Filter) -> Iterator[Condition]:
 def _portal(wanted: Filter) -> Condition:
     # Few tenders are ruled out by portals: only one portal's own order, or what they have little of, may lead by their
     # index.
-    few = wanted.key or wanted.kind == (Kind.NOTICE,)
+    few = wanted.key or (wanted.kind and set(wanted.kind) <= _RARE)
     leads = few or (len(wanted.portal) == 1 and wanted.sort is Sort.PUBLISHED)
     portal = tenders.c.portal if leads else tenders.c.portal.concat("")
     return portal.in_([fold(name) for name in wanted.portal])

@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from aggregator.filters import MAX_LIMIT, Filter, FilterError
 from aggregator.models import Kind
@@ -33,9 +34,12 @@ from aggregator.quiet import QuietHours, parse_quiet
 
 DATABASE_URL = "WARTA_DATABASE_URL"
 
+AUTHORITY = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"  # a host name as RFC 4151 has it
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"MB": 1_000_000, "GB": 1_000_000_000}
 _IN_ENVIRONMENT = "env:"
+_WHERE = "where"  # in the context of a mistake: where it is, from the place on that pydantic names
 
 
 class ConfigError(ValueError):
@@ -48,6 +52,12 @@ def parse_duration(text: object) -> timedelta:
     if not match:
         raise ValueError(f"{text!r} is not a duration; write a whole number and s, m, h or d, as in '15m'")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _period(span: timedelta) -> timedelta:
+    if span <= timedelta():
+        raise ValueError("is no time at all, so that it would always be due; write how often it is read, as in '15m'")
+    return span
 
 
 def parse_size(text: object) -> int:
@@ -98,6 +108,7 @@ def _year(value: int | str) -> int | str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Period = Annotated[Duration, AfterValidator(_period)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 WebAddress = Annotated[str, AfterValidator(check_web_address)]
 TreeAddress = Annotated[str, AfterValidator(check_tree_address)]
@@ -120,7 +131,7 @@ class Publisher(_Table):
 
     name: str = Field(min_length=1)
     url: TreeAddress
-    authority: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    authority: str = Field(pattern=AUTHORITY)
     since: date
     language: Literal["id", "en"] = "id"
     contact: WebAddress | None = None
@@ -176,8 +187,8 @@ class Portal(_Table):
     url: WebAddress
     timezone: Zone = "Asia/Jakarta"
     kinds: tuple[Kind, ...] = ()
-    every: Duration = timedelta(minutes=15)
-    full_every: Duration = timedelta(hours=24)
+    every: Period = timedelta(minutes=15)
+    full_every: Period = timedelta(hours=24)
     refresh: Duration = timedelta(hours=6)
     years: tuple[Year, ...] = ("current",)
     delay: float | None = Field(default=None, ge=0, le=600)
@@ -261,6 +272,9 @@ class Notify(_Table):
         return found
 
 
+_Named = Portal | FeedTable | Notify
+
+
 class Config(_Table):
     """The whole of warta.toml. ``folder`` is where the file lies; paths are made absolute against it."""
 
@@ -285,15 +299,16 @@ class Config(_Table):
             for portal, quiet in zip(portals, quiets, strict=True)
         )
 
-    @model_validator(mode="after")
-    def _ids_once(self) -> Self:
-        for table, rows in (("portal", self.portal), ("feed", self.feed), ("notify", self.notify)):
-            seen: set[str] = set()
-            for row in rows:
-                if row.id in seen:
-                    raise ValueError(f"[[{table}]] id {row.id!r} stands twice; give each its own")
-                seen.add(row.id)
-        return self
+    @field_validator("portal", "feed", "notify", mode="after")
+    @classmethod
+    def _ids_once(cls, rows: tuple[_Named, ...]) -> tuple[_Named, ...]:
+        seen: set[str] = set()
+        for number, row in enumerate(rows):
+            if row.id in seen:
+                told = {"id": row.id, _WHERE: (number, "id")}
+                raise PydanticCustomError("twice", "'{id}' stands twice; give each its own", told)
+            seen.add(row.id)
+        return rows
 
     def find_portal(self, portal_id: str) -> Portal:
         """ConfigError naming the known ids when there is no such portal."""
@@ -329,7 +344,7 @@ class Config(_Table):
     def locate_database(self, url: str) -> str:
         """``url``; a relative SQLite path is told from ``folder``."""
         prefix = "sqlite:///"
-        if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+        if url.startswith(prefix) and not url.startswith(prefix + "/") and url not in {prefix, prefix + ":memory:"}:
             return prefix + str(self.folder / url.removeprefix(prefix))
         return url
 
@@ -341,7 +356,8 @@ def load_config(path: Path) -> Config:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; make one with 'warta init', or name it with --config") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read: {why}") from error
     return parse_config(text, path)
 
 
@@ -360,7 +376,7 @@ def parse_config(text: str, path: Path) -> Config:
 
 
 def _explain(text: str, path: Path, error: Any) -> str:
-    where = tuple(error["loc"])
+    where = (*error["loc"], *error.get("ctx", {}).get(_WHERE, ()))
     key = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in where) or "the file"
     return f"{path}:{_line_of(text, where)}: {key}: {_MENDS.get(error['type'], _own_words)(error)}"
 

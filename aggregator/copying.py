@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from aggregator.connecting import show_url
 from aggregator.database import DatabaseError, metadata, reading, tender_text, tenders, writing
 from aggregator.search import render_vector
 
@@ -56,7 +57,7 @@ def _check_empty(target: Connection) -> None:
     for table in (tenders, *_TABLES):  # tenders first, since they say most
         if target.execute(sa.select(sa.exists().select_from(table))).scalar_one():
             raise DatabaseError(
-                f"database {target.engine.url.render_as_string()} holds something already (in {table.name}): name an "
+                f"database {show_url(target.engine.url)} holds something already (in {table.name}): name an "
                 "empty one; nothing was written"
             )
 
@@ -76,7 +77,7 @@ def _compare(source: Connection, target: Connection, table: sa.Table) -> Iterato
             row = (theirs or ours)._mapping
             key = ", ".join(str(row[column.name]) for column in _key(table))
             raise DatabaseError(
-                f"database {target.engine.url.render_as_string()}: row {key} of {table.name} came out otherwise than "
+                f"database {show_url(target.engine.url)}: row {key} of {table.name} came out otherwise than "
                 "it was; nothing was kept, try again"
             )
         done += 1

@@ -6,7 +6,6 @@ A database is opened with ``open_database``, which also migrates it; every error
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError
 
+from aggregator.connecting import LOCK_PATIENCE, explained, parse_address, show_url
+from aggregator.connecting import DatabaseAway as DatabaseAway
+from aggregator.connecting import DatabaseError as DatabaseError
 from aggregator.search import parse_vector, render_vector
-
-LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
 
 _HIDDEN = True  # errors of a statement name no values: a log holds no tenders
 _FILE = "file"  # what a connection notes about the file that it has open
@@ -28,14 +28,6 @@ _WRITER = 0x7761727461  # "warta": the number of the lock that a writer holds on
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-class DatabaseError(Exception):
-    """The database cannot be used. The message says which, why, and what to do."""
-
-
-class DatabaseAway(DatabaseError):
-    """The database cannot be used just now: its server starts anew, the connection broke, or another one holds it."""
 
 
 def to_micros(time: datetime) -> int:
@@ -145,9 +137,10 @@ tenders = sa.Table(
     sa.Index(None, "status", "position"),
     sa.Index(None, "buyer_folded", "position"),
     sa.Index(None, "procuring_entity_folded", "position"),
-    sa.Index(None, "closes"),
-    sa.Index(None, "amount"),
-    sa.Index(None, "changed"),
+    # Each order with all that decides it, and what most filters ask for: what they pass over is not looked at.
+    sa.Index(None, "closes", "position", "kind", "status"),
+    sa.Index(None, "amount", "position", "kind", "status"),
+    sa.Index(None, "changed", "position", "kind", "status"),
     sa.Index(None, "key"),
 )
 
@@ -259,6 +252,7 @@ leases = sa.Table(
     metadata,
     sa.Column("name", Name, primary_key=True),
     sa.Column("holder", sa.String, nullable=False),
+    sa.Column("taken", Instant, nullable=False),
     sa.Column("beat", Instant, nullable=False),
     sa.Column("asked", Instant),
 )
@@ -316,8 +310,8 @@ def open_database(address: str) -> Engine:
 
     Raises DatabaseError when it cannot be opened, is locked, is no database, or was made by a newer program.
     """
-    url = _parse_address(address)
-    with _explained(url), ExitStack() as unless_opened:
+    url = parse_address(address)
+    with explained(url), ExitStack() as unless_opened:
         engine = _OPEN[url.get_backend_name()](url)
         unless_opened.callback(engine.dispose)
         _migrate(engine)
@@ -327,45 +321,45 @@ def open_database(address: str) -> Engine:
 
 def is_made(address: str) -> bool:
     """Whether there is a database at ``address``, for all that can be told without opening it."""
-    url = _parse_address(address)
+    url = parse_address(address)
     return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
 
 
 def find_database_file(address: str) -> Path | None:
     """Where the database lies, if it is a file."""
-    url = _parse_address(address)
+    url = parse_address(address)
     is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
     return Path(url.database or "") if is_file else None
 
 
 def show_address(address: str) -> str:
     """``address`` without its password."""
-    return _parse_address(address).render_as_string()
+    return show_url(parse_address(address))
+
+
+def find_identity(engine: Engine) -> tuple[object, ...]:
+    """What is the same for every address of one database: file and device, or when its server began and its name.
+
+    Empty for one in memory, which nobody else sees.
+    """
+    with reading(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            return find_file(connection)
+        return tuple(connection.exec_driver_sql("SELECT pg_postmaster_start_time(), current_database()").one())
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: it sees one state of the database and holds nobody up."""
-    with _explained(engine.url), engine.connect() as connection:
+    with explained(engine.url), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that is committed at the end, or rolled back whole when anything raises."""
-    with _explained(engine.url), engine.execution_options(writes=True).begin() as connection:
+    with explained(engine.url), engine.execution_options(writes=True).begin() as connection:
         yield connection
-
-
-def _parse_address(address: str) -> URL:
-    try:
-        url = sa.make_url(address)
-    except ArgumentError:
-        url = None
-    if url is None or url.get_backend_name() not in _OPEN:
-        shown = re.sub("(://[^/]*?:)[^/]*@", r"\1***@", address)
-        raise DatabaseError(f"{shown!r} is no database address; write one as in sqlite:///var/warta.db")
-    return url
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -416,7 +410,13 @@ def find_file(connection: Connection) -> tuple[int, ...]:
 
 def _open_postgresql(url: URL) -> Engine:
     # A reader sees one state, as on SQLite. A server may have been started anew since a connection's last use.
-    engine = sa.create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True, hide_parameters=_HIDDEN)
+    engine = sa.create_engine(
+        url,
+        connect_args={"client_encoding": "UTF8"},  # else one in SQL_ASCII gives bytes before it can be refused
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        hide_parameters=_HIDDEN,
+    )
     sa.event.listen(engine, "connect", _set_up_postgresql)
     sa.event.listen(engine, "begin", _begin_postgresql)
     return engine
@@ -440,6 +440,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        name = connection.info.dbname
+        connection.close()
+        raise DatabaseError(
+            f"database {name} is in {encoding}, which cannot hold every title; "
+            f"make it anew with: createdb --encoding UTF8 --template template0 {name}"
+        )
     # Else a plan made while the tables were empty is kept, and goes through all of them when they are full.
     connection.autocommit = True
     connection.execute("SET plan_cache_mode = force_custom_plan")
@@ -471,52 +478,9 @@ def _migrate(engine: Engine) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise DatabaseError(
-            f"{engine.url.render_as_string()} was made by a newer version of this program (schema {current}, "
+            f"{show_url(engine.url)} was made by a newer version of this program (schema {current}, "
             f"this one knows {head}): install that version, or name another database"
         )
     with writing(engine) as connection:  # alembic looks again at the revision, now under the write lock
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-@contextmanager
-def _explained(url: URL) -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError, ImportError) as error:
-        raise (DatabaseAway if _is_away(error) else DatabaseError)(_explain(url, error)) from error
-
-
-# SQLSTATEs of PostgreSQL that pass: connection broken, transaction rolled back for another's sake, too many
-# connections, lock not available, server starting or shutting down. A connection that failed has none.
-_PASSING = ("08", "40", "53300", "55P03", "57P")
-
-
-def _is_away(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
-        return False
-    if "database is locked" in str(error.orig):
-        return True
-    state = getattr(error.orig, "sqlstate", "")  # "": SQLite has none
-    failed = state is None and isinstance(error, OperationalError)
-    return error.connection_invalidated or failed or (state or "").startswith(_PASSING)
-
-
-# What the database says: what to tell the reader.
-_MENDS = {
-    "file is not a database": "is not an SQLite database; move that file away, or name another one",
-    "unable to open database": "cannot be opened; may this user write to its folder?",
-    "readonly database": "cannot be written; may this user write to the file and its folder?",
-    "Permission denied": "cannot be opened; may this user write to its folder?",
-    "database is locked": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
-    "lock timeout": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
-    "disk is full": "has no room left on its disk; what was saved before is kept",
-    "No space left": "has no room left on its disk; what was saved before is kept",
-    "connection to server": "cannot be reached; is its server running, and the address right?",
-}
-
-
-def _explain(url: URL, error: Exception) -> str:
-    said = str(error.orig if isinstance(error, DBAPIError) else error)
-    mend = next((mend for part, mend in _MENDS.items() if part in said), None)
-    return f"database {url.render_as_string()} {mend or 'cannot be used'} ({said})"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.config import Config, Portal
+from aggregator.leases import name_host, name_portal
+from aggregator.lines import count
 from aggregator.models import CONTRACT, PROBLEMS, Run, Verdict
 from aggregator.queue import FAILED, RUNNING, WAITING, Queue
 from aggregator.run_log import LastRuns
@@ -18,6 +20,7 @@ from aggregator.runs import find_next
 LATE = 4  # times `every`: a reading so long ago, or a publish so far behind the last run, is not healthy
 LEAST_FREE = 500_000_000  # bytes: below, a crawl or a publish may soon find no room
 LONGEST_WAIT = timedelta(hours=1)  # of a job of the queue, while workers are there
+LONGEST_OUTAGE = 3  # failures in a row of a channel, a quarter of an hour: one alone may be a service that restarts
 
 _GOOD = frozenset({Verdict.OK, Verdict.PARTIAL})
 _NAMED = 3  # portals that one sentence names
@@ -36,17 +39,30 @@ class DatabaseState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelState:
+    """A channel of [[notify]]: how often in a row it could not be told, when that is tried again, and ``lacks``, why
+    its address cannot be used here."""
+
+    id: str
+    failures: int = 0
+    retry_at: datetime | None = None
+    lacks: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was found out at the rim; sizes in bytes.
 
-    ``failure`` says why the database could not be read; then nothing of it is known. ``published`` is when the last
-    publish ended, ``free`` is by folder what its disk has left. No ``queue``: none was ever used.
+    ``failure`` says why the database could not be read; then nothing of it is known. ``held`` is by its lease since
+    when a run that is alive reads a portal or host. ``published`` is when the last publish ended, ``free`` is by folder
+    what its disk has left. No ``queue``: none was ever used.
     """
 
     address: str = ""
     failure: str = ""
     database: DatabaseState | None = None
     last_runs: Mapping[str, LastRuns]
+    held: Mapping[str, datetime] = field(default_factory=dict)
     archive_size: int = 0
     archive_oldest: datetime | None = None
     published: datetime | None = None
@@ -54,6 +70,7 @@ class Facts:
     tree_size: int | None = None
     free: Mapping[str, int]
     queue: Queue | None = None
+    channels: Sequence[ChannelState] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +89,17 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalHealth:
-    """A portal, its last runs, and until when the last good one counts as fresh."""
+    """A portal, its last runs, and until when the last good one counts as fresh.
+
+    ``reading`` is since when a run under way reads it, ``host_read`` since when one reads its host.
+    """
 
     portal: Portal
     runs: LastRuns | None
     now: datetime
     fresh_until: datetime | None
+    reading: datetime | None = None
+    host_read: datetime | None = None
 
     @property
     def last(self) -> Run | None:
@@ -102,8 +124,31 @@ class PortalHealth:
         return [code for code in find_codes(self.last) if code in CONTRACT or code == "unknown_label"]
 
     @property
+    def failed(self) -> bool:
+        return self.last is not None and self.last.verdict not in _GOOD
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the run that reads it goes on for longer than any should: by then all of it was to be read anew."""
+        return self.reading is not None and self.now - self.reading > self._longest
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a run under way is why it is not fresh: that reads it, or its host since it still was. A full sweep
+        may take hours."""
+        if self.reading is not None:
+            return not self.stuck
+        if self.host_read is None or self.fresh_until is None:
+            return False
+        return self.host_read <= self.fresh_until and self.now - self.host_read <= self._longest
+
+    @property
+    def _longest(self) -> timedelta:
+        return max(self.portal.full_every, LATE * self.portal.every)
+
+    @property
     def healthy(self) -> bool:
-        return self.fresh and self.last is not None and self.last.verdict in _GOOD
+        return (self.fresh or self.awaited) and not self.failed
 
     def as_dict(self, *, inside: bool = True) -> dict[str, Any]:
         """The portal as `warta portals --json` prints it; times in its zone, ``age`` and ``every`` in seconds. Outside
@@ -127,6 +172,7 @@ class PortalHealth:
             "fresh_until": self.fresh_until.astimezone(zone).isoformat() if self.fresh_until else None,
             "next_due": max(due, self.now).astimezone(zone).isoformat(),
             "next_sweep": sweep,
+            "reading_since": self.reading.astimezone(zone).isoformat("T", "seconds") if self.reading else None,
             "healthy": self.healthy,
         }
 
@@ -187,6 +233,10 @@ class Health:
             "portals": [told.as_dict(inside=inside) for told in self.portals if inside or told.portal.enabled],
             **{name: (places[name] if inside else {}) | rest for name, rest in told.items()},
             "queue": self._tell_queue(),
+            "channels": [
+                {"channel": each.id, "failures": each.failures, "next_try": self._iso(each.retry_at)}
+                for each in facts.channels
+            ],
         }
 
     def _tell_queue(self) -> dict[str, Any] | None:
@@ -202,30 +252,39 @@ class Health:
 
 def tell_health(config: Config, facts: Facts, now: datetime) -> Health:
     """What ``facts`` mean at ``now``. Portals that are switched off are told but do not count."""
-    portals = tell_portals(config, facts.last_runs, now)
+    portals = tell_portals(config, facts.last_runs, facts.held, now)
     enabled = [portal for portal in portals if portal.portal.enabled]
     in_time = is_published_in_time(config, facts.last_runs, facts.published)
     known = not facts.failure
     why = [
         *([] if known else [_database_failed(facts)]),
         *(_explain_portals(enabled) if known else ()),
-        *([] if in_time else [_explain_publish(facts.published)]),
+        *([] if in_time else [_explain_publish(facts.published, ZoneInfo(config.publisher.timezone))]),
         *_explain_disk(facts.free),
         *(_explain_queue(facts.queue, now) if facts.queue else ()),
+        *(_explain_channel(each) for each in facts.channels if each.failures >= LONGEST_OUTAGE),
     ]
     warnings = [*(_explain_drift(enabled) if known else ()), *_warn(config, facts)]
     return Health(config=config, facts=facts, now=now, portals=portals, in_time=in_time, why=why, warnings=warnings)
 
 
-def tell_portals(config: Config, last_runs: Mapping[str, LastRuns], now: datetime) -> list[PortalHealth]:
-    """Every portal of the configuration, in its order."""
-    return [_tell_portal(portal, last_runs.get(portal.id), now) for portal in config.portal]
+def tell_portals(
+    config: Config, last_runs: Mapping[str, LastRuns], held: Mapping[str, datetime], now: datetime
+) -> list[PortalHealth]:
+    """Every portal of the configuration, in its order. ``held`` as in Facts."""
+    return [_tell_portal(portal, last_runs.get(portal.id), held, now) for portal in config.portal]
 
 
-def _tell_portal(portal: Portal, runs: LastRuns | None, now: datetime) -> PortalHealth:
+def _tell_portal(portal: Portal, runs: LastRuns | None, held: Mapping[str, datetime], now: datetime) -> PortalHealth:
     good = runs.good if runs else None
-    until = find_stale(portal, good.finished) if good else None
-    return PortalHealth(portal=portal, runs=runs, now=now, fresh_until=until)
+    return PortalHealth(
+        portal=portal,
+        runs=runs,
+        now=now,
+        fresh_until=find_stale(portal, good.finished) if good else None,
+        reading=held.get(name_portal(portal.id)),
+        host_read=held.get(name_host(portal.host)),
+    )
 
 
 def find_stale(portal: Portal, read: datetime) -> datetime:
@@ -253,12 +312,16 @@ def is_published_in_time(config: Config, last_runs: Mapping[str, LastRuns], publ
 # Why, and the mend -------------------------------------------------------------------------------------
 
 _TIMER = "Is the timer or a worker running? Try: warta run --due"
+_BUSY = ", while its host is being read"
+_TURN = "Its turn comes; if that lasts, raise every in warta.toml"
+_LONG = "End it, and the next one goes on; if all of them take so long, raise full_every in warta.toml"
 _MENDS = {
     "blocked": "It put a browser check in front, which Warta never tries to get past: ask its operators to let your"
     " User-Agent in",
     "refused": "It no longer lets programs in: look at its robots.txt, and whether a key ran out",
     "rate_limited": "It asks for fewer requests: raise its delay or every in warta.toml",
-    "listing": "A list could not be read to its end: if that lasts, its pages changed, so look for a newer Warta",
+    "listing": "Open its url in a browser: if it is wrong, mend it in warta.toml; if it opens and this lasts, its pages"
+    " changed, so look for a newer Warta",
     "busy": "Another run holds its host: if no run is under way, look with: warta queue",
     "lease": "Another run took its place, or the database was away: the next run tries again",
     "errors": "Open its page in a browser: if it works there, look at this machine's network and at the log of the run",
@@ -283,29 +346,38 @@ def _explain_portals(portals: Iterable[PortalHealth]) -> Iterator[Trouble]:
 
 def _diagnose(told: PortalHealth) -> tuple[str, str]:
     """What is wrong with a portal that is not healthy, and the mend."""
+    if told.stuck:
+        return "a run has been reading it for longer than its full_every", _LONG
     if told.last is None:
-        return "never read", f"Is the timer or a worker running? Try: warta crawl {told.portal.id}"
+        what, mend = "never read", f"Is the timer or a worker running? Try: warta crawl {told.portal.id}"
+        return (f"{what}{_BUSY}", _TURN) if told.host_read else (what, mend)
     if told.last.verdict in _GOOD:
-        return f"not read well for more than {LATE} times its every", _TIMER
+        what = f"not read well for more than {LATE} times its every"
+        return (f"{what}{_BUSY}", _TURN) if told.host_read else (what, _TIMER)
     code = next(iter(find_codes(told.last)), "")
     named = "" if code in {"", told.last.verdict} else f": {code}"
     return f"last run {told.last.verdict}{named}", _MENDS.get(code, _OTHERWISE)
 
 
 def _detail(those: Sequence[PortalHealth]) -> str:
-    """When the last good one was, and of a single portal the reason that weighs most."""
+    """When the last good one was, and of a single portal the reason that weighs most and since when it is read."""
     goods = [told.good.finished.astimezone(told.portal.zone) for told in those if told.good]
-    since = f"last read well {max(goods):%Y-%m-%d %H:%M}" if goods else ""
-    last = those[0].last if len(those) == 1 else None
+    since = f"last read well {_tell_time(max(goods))}" if goods else ""
+    last, begun = (those[0].last, those[0].reading) if len(those) == 1 else (None, None)
     codes = find_codes(last)
     reason = next((r for r in last.reasons if codes and r.startswith(codes[0])), "") if last else ""
-    return "; ".join(part for part in (reason, since) if part)
+    under_way = f"being read since {_tell_time(begun.astimezone(those[0].portal.zone))}" if begun else ""
+    return "; ".join(part for part in (reason, since, under_way) if part)
+
+
+def _tell_time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M %Z}"
 
 
 def _name(portals: Sequence[PortalHealth]) -> str:
     names = [told.portal.id for told in portals]
     more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more portals" if more > 0 else "")
+    return ", ".join(names[:_NAMED]) + (f" and {count(more, 'more portal')}" if more > 0 else "")
 
 
 def _explain_drift(portals: Iterable[PortalHealth]) -> Iterator[Trouble]:
@@ -321,11 +393,11 @@ def _database_failed(facts: Facts) -> Trouble:
     return Trouble("the database cannot be read", "Is its server running, and its disk there?", facts.failure)
 
 
-def _explain_publish(published: datetime | None) -> Trouble:
+def _explain_publish(published: datetime | None, zone: ZoneInfo) -> Trouble:
     if published is None:
         return Trouble("nothing is published yet", "Try: warta publish")
     what = "the published tree is from long before the last run"
-    return Trouble(what, "Try: warta publish", f"{published:%Y-%m-%d %H:%M} UTC")
+    return Trouble(what, "Try: warta publish", _tell_time(published.astimezone(zone)))
 
 
 def _list_full(free: Mapping[str, int]) -> list[str]:
@@ -341,7 +413,8 @@ def _explain_disk(free: Mapping[str, int]) -> Iterator[Trouble]:
 
 def _explain_queue(queue: Queue, now: datetime) -> Iterator[Trouble]:
     if queue.jobs.get(WAITING) and not queue.workers:
-        yield Trouble(f"{queue.jobs[WAITING]} jobs wait and no worker is alive", "Start one: warta worker")
+        waiting = count(queue.jobs[WAITING], "job waits", "jobs wait")
+        yield Trouble(f"{waiting} and no worker is alive", "Start one: warta worker")
     elif queue.oldest_waiting and now - queue.oldest_waiting > LONGEST_WAIT:
         yield Trouble("a job has waited for more than an hour", "Start more workers, or look with: warta queue")
 
@@ -351,4 +424,15 @@ def _warn(config: Config, facts: Facts) -> Iterator[Trouble]:
         mend = "A crawl mends that when it ends; to do so now: warta archive --prune"
         yield Trouble("the archive is larger than archive_size", mend)
     if facts.queue and facts.queue.jobs.get(FAILED):
-        yield Trouble(f"{facts.queue.jobs[FAILED]} jobs of the queue failed", "Look with: warta queue")
+        yield Trouble(f"{count(facts.queue.jobs[FAILED], 'job')} of the queue failed", "Look with: warta queue")
+    for channel in facts.channels:
+        if 0 < channel.failures < LONGEST_OUTAGE:
+            yield _explain_channel(channel)
+        if channel.lacks:
+            mend = "Set it where Warta is started: a service and a shell have each their own environment"
+            yield Trouble(f"channel {channel.id}: its address is not known here", mend, channel.lacks)
+
+
+def _explain_channel(channel: ChannelState) -> Trouble:
+    what = f"channel {channel.id}: could not be told, {count(channel.failures, 'time')} in a row"
+    return Trouble(what, f"See why with: warta notify --test {channel.id}")

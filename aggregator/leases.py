@@ -22,7 +22,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from aggregator.database import DatabaseError, from_micros, leases, writing
+from aggregator.database import DatabaseError, from_micros, leases, reading, writing
 
 LEASE_LASTS = 60.0  # seconds without a heartbeat after which a holder counts as dead
 BEAT_EVERY = LEASE_LASTS / 6
@@ -83,6 +83,14 @@ def find_time(connection: Connection) -> datetime:
         return datetime.now(UTC)
     now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     return from_micros(connection.execute(sa.text(now)).scalar_one())
+
+
+def find_held(engine: Engine, clock: Callable[[Connection], datetime] = find_time) -> dict[str, datetime]:
+    """The leases that runs hold which are alive, on whatever machine: by name, since when."""
+    held = sa.select(leases.c.name, leases.c.taken, leases.c.beat).where(leases.c.holder != "")
+    with reading(engine) as connection:
+        now = clock(connection)
+        return {name: taken for name, taken, beat in connection.execute(held) if _is_alive(beat, now)}
 
 
 def count_seconds() -> float:
@@ -211,11 +219,11 @@ class Leases:
             now = self._clock(connection)
             row = _find(connection, lease.name)
             if row and row.holder and row.place != lease.place:  # else the lock proves that its process is dead
-                if abs(now - row.beat) <= timedelta(seconds=LEASE_LASTS):
+                if _is_alive(row.beat, now):
                     raise LeaseHeld(f"another run holds {lease.name}: {row.name}")
                 if row != silent:
                     raise HolderSilent(lease.name, row)
-            told = {"holder": f"{self._token} {lease.place} {_own_name()}", "beat": now, "asked": None}
+            told = {"holder": f"{self._token} {lease.place} {_own_name()}", "taken": now, "beat": now, "asked": None}
             if row is None:
                 connection.execute(sa.insert(leases).values(name=lease.name, **told))
                 lease.asked_before = timedelta.max
@@ -289,6 +297,11 @@ def find_place(descriptor: int) -> str:
     with suppress(OSError):  # elsewhere than on Linux
         kernel = _BOOT.read_text(encoding="ascii").strip()
     return f"{quote(kernel)}:{found.st_dev}:{found.st_ino}"
+
+
+def _is_alive(beat: datetime, now: datetime) -> bool:
+    """Whether a holder with that heartbeat is; both ways, for a clock that was set back."""
+    return abs(now - beat) <= timedelta(seconds=LEASE_LASTS)
 
 
 def _own_name() -> str:

@@ -233,9 +233,11 @@ def _find_kin(connection: Connection, members: Iterable[Member]) -> set[int]:
         portals[member.tender.kind, member.tender.key].add(member.tender.portal)
         codes |= name_plans(member.tender)
     found: set[int] = set()
+    columns = (tenders.c.id, tenders.c.portal, tenders.c.kind, tenders.c.key)
+    # Kinds, which nearly all tenders have, must not lead by their index: SQLite would look through all for each batch.
+    statement = sa.select(*columns).where(tenders.c.kind.concat("").in_(LINKED))
     for chunk in chunks({key for _, key in portals} | codes):
-        columns = (tenders.c.id, tenders.c.portal, tenders.c.kind, tenders.c.key)
-        for row in connection.execute(sa.select(*columns).where(tenders.c.key.in_(chunk), tenders.c.kind.in_(LINKED))):
+        for row in connection.execute(statement.where(tenders.c.key.in_(chunk))):
             of_key = portals.get((Kind(row.kind), row.key), set())
             if (of_key and of_key != {row.portal}) or (row.kind == Kind.PLAN and row.key in codes):
                 found.add(row.id)

@@ -418,7 +418,7 @@ class Run:
     portal: str
     sweep: Sweep
     started: datetime
-    finished: datetime
+    finished: datetime  # before ``started`` where the clock was set back: a run starts after the last one
     verdict: Verdict
     narrowed: bool = False
     reasons: tuple[str, ...] = ()
@@ -448,7 +448,7 @@ class Run:
             "unchanged": self.unchanged,
             "withdrawn": self.withdrawn,
             "errors": self.errors,
-            "seconds": round((self.finished - self.started).total_seconds(), 3),
+            "seconds": max(round((self.finished - self.started).total_seconds(), 3), 0.0),
         }
 
 
@@ -539,6 +539,7 @@ PROBLEMS: Mapping[str, Verdict | None] = {
     "refused": Verdict.FAILED,  # 401, 403, robots.txt, or a token refused twice
     "busy": Verdict.FAILED,  # another run holds the host or the portal
     "lease": Verdict.FAILED,  # another run took its place, or the database could not be asked who holds it
+    "stopped": Verdict.FAILED,  # by a signal; such a run is told and not kept, since it says nothing of the portal
     "blocked": Verdict.BLOCKED,  # a challenge page
     "errors": Verdict.FAILED,  # too many failed requests, or the run broke off
 }

@@ -29,10 +29,15 @@ class Standing:
 
 def find_standing(engine: Engine, channel: str) -> Standing | None:
     """None for a channel that was never looked at."""
-    columns = (channels.c.about, channels.c.caught_up, channels.c.failures, channels.c.retry_at)
+    return find_standings(engine).get(channel)
+
+
+def find_standings(engine: Engine) -> dict[str, Standing]:
+    """By channel; one that was never looked at is absent."""
     with reading(engine) as connection:
-        row = connection.execute(sa.select(*columns).where(channels.c.channel == channel)).one_or_none()
-    return Standing(**row._mapping) if row else None
+        rows = connection.execute(sa.select(channels)).mappings().all()
+    names = ("about", "caught_up", "failures", "retry_at")
+    return {row["channel"]: Standing(**{name: row[name] for name in names}) for row in rows}
 
 
 def find_noted(engine: Engine, channel: str, entries: Collection[str], now: datetime) -> set[str]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from aggregator.conditions import is_common, newest_first, order, select_tenders
+from aggregator.conditions import is_common, looked_at_first, newest_first, order, select_tenders
 from aggregator.database import reading, tenders
 from aggregator.filters import Filter, Sort
 from aggregator.linking import compile_rows
@@ -22,12 +22,6 @@ _COLUMNS = [
     tenders.c[name]
     for name in ("id", "tender", "unread", "first_seen", "last_seen", "changed", "republished", "merged", "position")
 ]
-# What each order looks at first, as the number that it is kept as. Publication is in the position itself.
-_VALUES = {
-    Sort.DEADLINE: sa.type_coerce(tenders.c.closes, sa.BigInteger),
-    Sort.VALUE: tenders.c.amount,
-    Sort.CHANGED: sa.type_coerce(tenders.c.changed, sa.BigInteger),
-}
 
 
 class Place(NamedTuple):
@@ -51,12 +45,12 @@ def find_page(
 ) -> list[tuple[Record, Place]]:
     """The first ``limit`` tenders that ``wanted`` asks for (whatever its own limit) behind ``after``, each with its
     place; ``apart`` and ``only`` as Repository.find has them."""
-    value = _VALUES.get(wanted.sort, sa.null())
+    value = looked_at_first(wanted).label("value")
     found: list[tuple[Record, Place]] = []
     with reading(engine) as connection:
         common = is_common(connection, wanted)
         statement = select_tenders(
-            [*_COLUMNS, value.label("value")], wanted, now, zone, apart=apart, only=only, common=common
+            [*_COLUMNS, value], wanted, now, zone, apart=apart, only=only, common=common, ordered=True
         ).order_by(*order(wanted, common=common))
         for part in _split(wanted, after, newest_first(wanted, common=common)):
             rows = connection.execute(statement.where(part).limit(limit - len(found))).mappings().all()
@@ -69,9 +63,9 @@ def find_page(
 
 def _split(wanted: Filter, after: Place | None, position: sa.ColumnElement[int]) -> Iterator[sa.ColumnElement[bool]]:
     """What lies behind ``after``, in parts that follow each other: each is a range of one index."""
-    column = _VALUES.get(wanted.sort)
+    column = looked_at_first(wanted)
     older = sa.true() if after is None else position < after.position
-    if column is None:
+    if wanted.sort is Sort.PUBLISHED:
         yield older
     elif after is not None and after.value is None:
         yield sa.and_(column.is_(None), older)

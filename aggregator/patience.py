@@ -62,6 +62,7 @@ class PatientRepository(Repository):
     correct = _patiently(Repository.correct)
     save_run = _patiently(Repository.save_run)
     load_known = _patiently(Repository.load_known)
+    find_last_read = _patiently(Repository.find_last_read)
     find_years = _patiently(Repository.find_years)
     find_last_runs = _patiently(Repository.find_last_runs)
     save_snapshots = _patiently(Repository.save_snapshots)

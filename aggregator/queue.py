@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -202,10 +202,11 @@ def count_left(engine: Engine, tasks: Sequence[str]) -> int:
 
 
 def was_read(engine: Engine, portal: str, since: datetime) -> bool:
-    """Whether a run of the portal began after ``since``."""
+    """Whether the portal's last run began after ``since``; one in the future was told by a clock that was wrong."""
+    newest = sa.select(runs.c.started, runs.c.finished).where(runs.c.portal == portal).order_by(runs.c.id.desc())
     with reading(engine) as connection:
-        latest = connection.execute(sa.select(sa.func.max(runs.c.started)).where(runs.c.portal == portal)).scalar()
-    return latest is not None and latest > since
+        last = connection.execute(newest.limit(1)).one_or_none()
+    return last is not None and since < min(last.started, last.finished) <= datetime.now(UTC)
 
 
 # Writing --------------------------------------------------------------------------------------------------

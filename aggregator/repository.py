@@ -205,6 +205,13 @@ class Repository:
                 for kind, key, row, home, status, schedule_read, retry_at in rows
             }
 
+    def find_last_read(self, portal: str) -> datetime | None:
+        """The time of the newest run that read a tender of ``portal``; None where none did."""
+        newest = sa.select(sa.func.max(tenders.c.last_read)).where(tenders.c.portal == portal)
+        with reading(self._engine) as connection:
+            last: datetime | None = connection.execute(newest).scalar_one()
+        return last
+
     def find_last_runs(self) -> dict[str, LastRuns]:
         """By portal; portals never crawled are absent."""
         return find_last_runs(self._engine)
@@ -233,7 +240,9 @@ class Repository:
         columns = [*_RECORD, tenders.c.id, tenders.c.merged]
         with reading(self._engine) as connection:
             common = is_common(connection, wanted)
-            statement = select_tenders(columns, wanted, now, zone, apart=apart, only=only, common=common)
+            statement = select_tenders(
+                columns, wanted, now, zone, apart=apart, only=only, common=common, ordered=wanted.limit is not None
+            )
             statement = statement.order_by(*order(wanted, common=common)).limit(wanted.limit).offset(start or None)
             rows = connection.execution_options(yield_per=CHUNK).execute(statement).mappings()
             for chunk in rows.partitions(CHUNK):

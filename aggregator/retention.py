@@ -17,6 +17,7 @@ from typing import Any
 
 from aggregator.archive import GONE, Archive, ArchiveBusy, ArchivedRun, ArchiveError
 from aggregator.config import Crawl
+from aggregator.lines import count, tell_size
 from aggregator.repository import Repository
 
 logger = logging.getLogger(__name__)
@@ -86,24 +87,20 @@ def _tell_runs(runs: Sequence[ArchivedRun]) -> dict[str, Any]:
 
 def render_archive(told: Mapping[str, Any]) -> str:
     """What ``look_at`` told, for people: a line a portal, then the whole."""
-    rows = [("portal", "runs", "answers", "oldest", "newest")]
+    rows = [("portal", "runs", "answers", "oldest (UTC)", "newest (UTC)")]
     for of in told["portals"]:
         days = [of[end][:16].replace("T", " ") for end in ("oldest", "newest")]
         rows.append((of["portal"], str(of["runs"]), str(of["answers"]), *days))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append(
-        f"{told['archive']}: {_megabytes(told['bytes'])} in {told['segments']} segments,"
-        f" {told['answers']} answers of {told['runs']} runs"
+        f"{told['archive']}: {tell_size(told['bytes'])} in {count(told['segments'], 'segment')},"
+        f" {count(told['answers'], 'answer')} of {count(told['runs'], 'run')}"
     )
     for done, words in (("removed", "Removed"), ("removable", "The limits would remove at most")):
         if told[done]["segments"] or done == "removable":
-            lines.append(f"{words}: {told[done]['segments']} segments, {_megabytes(told[done]['bytes'])}")
+            lines.append(f"{words}: {count(told[done]['segments'], 'segment')}, {tell_size(told[done]['bytes'])}")
     return "\n".join(lines)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"
 
 
 # At the rim ---------------------------------------------------------------------------------------------

@@ -123,14 +123,21 @@ def find_next(portal: Portal, runs: LastRuns | None, now: datetime) -> tuple[dat
     """
     if runs is None:
         return portal.quiet.find_end(now), Sweep.FULL
-    # A last run in the future was told by a clock that has been set back since.
-    at = min(runs.last.started, now) + portal.every
+    at = _began(runs.last, now, portal.every) + portal.every
     if (over := portal.quiet.find_end(max(at, now))) > max(at, now):
         at = over
-    full_at = runs.full.started + portal.full_every if runs.full else at
+    full_at = _began(runs.full, now, portal.full_every) + portal.full_every if runs.full else at
     if runs.tried and runs.tried != runs.full:
-        full_at = max(full_at, runs.tried.started + min(8 * portal.every, portal.full_every))
+        tried = _began(runs.tried, now, portal.full_every)
+        full_at = max(full_at, tried + min(8 * portal.every, portal.full_every))
     return at, Sweep.FULL if full_at <= max(at, now) + _jitter(portal) else Sweep.OPEN
+
+
+def _began(run: Run, now: datetime, every: timedelta) -> datetime:
+    """When the run began, by the clock of then. One further ahead than ``every`` was told by a clock that was wrong and
+    has been set back since: long ago, as far as anybody knows."""
+    began = min(run.started, run.finished)  # started after the last run, whatever the clock said: spiders/crawl.py
+    return began if began <= now + every else _LONG_AGO
 
 
 def find_due(portals: Sequence[Portal], last_runs: Mapping[str, LastRuns], now: datetime) -> list[tuple[Portal, Sweep]]:

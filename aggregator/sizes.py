@@ -70,6 +70,13 @@ def _find_size(connection: Connection) -> int:
     return int(connection.exec_driver_sql(statement).scalar_one())
 
 
+def find_portals(engine: Engine) -> list[str]:
+    """The portals that something is kept of, configured or not."""
+    portals = list_portals(tenders)
+    with reading(engine) as connection:
+        return list(connection.execute(sa.select(portals.c.portal).where(portals.c.portal.is_not(None))).scalars())
+
+
 def find_oldest_answer(engine: Engine) -> datetime | None:
     """The time of the oldest run whose answers the archive holds; None where it holds none."""
     portals = list_portals(snapshots)
@@ -109,6 +116,7 @@ def find_run_sums(engine: Engine, after: int, until: int) -> Sequence[RunSum]:
     """The runs with a number above ``after`` and up to ``until``, added up by portal and verdict."""
     # As bare integers: a difference of two instants is no instant.
     took = sa.cast(runs.c.finished, sa.BigInteger) - sa.cast(runs.c.started, sa.BigInteger)
+    took = sa.case((took < 0, 0), else_=took)  # the clock was set back
     counts = [runs.c[name] for name in ("requests", "errors", "new", "changed", "withdrawn")]
     statement = (
         sa.select(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date
 from string import Template
 from urllib.parse import urlsplit
 
-from aggregator.config import ConfigError, check_tree_address
+from aggregator.config import AUTHORITY, ConfigError, check_tree_address, check_web_address
 
 STARTER = Template("""\
 # Written by `warta init`. Every key is explained in docs/configuration.md; unknown keys are errors.
@@ -70,24 +71,37 @@ years = ["current"]
 def render_starter(name: str, url: str, portal: str, contact: str, since: date) -> str:
     """The text of a first warta.toml. ``portal`` is a slug on spse.inaproc.id or an address.
 
-    ConfigError where url or portal is neither; all else is checked when the text is read.
+    ConfigError naming the answer that cannot be used.
     """
-    try:
-        check_tree_address(url.strip())
-    except ValueError as error:
-        raise ConfigError(f"url: {error}") from error
-    address = _find_address(portal.strip())
-    slug = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).path or urlsplit(address).netloc).lower()).strip("-")
+    url, contact, address = url.strip(), contact.strip(), _find_address(portal.strip())
+    _check("url", url, check_tree_address)
+    _check("portal", address, check_web_address)
+    if contact:
+        _check("contact", contact, check_web_address)
+    authority = (urlsplit(url).hostname or "").lower()
+    if not re.fullmatch(AUTHORITY, authority):
+        raise ConfigError(
+            f"url: {authority!r} is no host name that you own; feeds are known by it for ever, so write the one where "
+            "they will be served, as in https://blp.example.go.id/umpan/"
+        )
+    slug = re.sub(r"[^a-z0-9]+", "-", (urlsplit(address).path or urlsplit(address).netloc).lower()).strip("-")[:64]
     return STARTER.substitute(
         name=_quote(name),
-        url=_quote(url.strip().rstrip("/") + "/"),
-        authority=_quote((urlsplit(url.strip()).hostname or "").lower()),
+        url=_quote(url.rstrip("/") + "/"),
+        authority=_quote(authority),
         since=since.isoformat(),
-        contact=f"contact = {_quote(contact)}" if contact.strip() else '# contact = "https://…"',
+        contact=f"contact = {_quote(contact)}" if contact else '# contact = "https://…"',
         portal=_quote(slug),
         portal_name=_quote(_name_portal(slug)),
         portal_url=_quote(address),
     )
+
+
+def _check(answer: str, text: str, check: Callable[[str], str]) -> None:
+    try:
+        check(text)
+    except ValueError as error:
+        raise ConfigError(f"{answer}: {error}") from error
 
 
 def _find_address(portal: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -50,11 +51,13 @@ def split_words(texts: Sequence[str] | None) -> list[str]:
     return [word for text in texts or () for word in text.split(",")]
 
 
-def read_filter(values: Mapping[str, Any]) -> Filter:
+def read_filter(values: Mapping[str, Any], options: Mapping[str, str] = MappingProxyType({})) -> Filter:
+    """What the options ask for; ``options`` has those that are not called as their key. UsageMistake names one."""
     try:
         return Filter.parse({key: value for key, value in values.items() if value is not None})
     except FilterError as error:
-        raise UsageMistake(f"--{error.key.replace('_', '-')}: {error.why}") from error
+        option = options.get(error.key) or f"--{error.key.replace('_', '-')}"
+        raise UsageMistake(f"{option}: {error.why}") from error
 
 
 F = TypeVar("F", bound=Callable[..., None])

@@ -45,7 +45,7 @@ def crawl(
 
     config = load_config(context.obj)
     chosen = choose_portals(config, portals)
-    asked = read_filter({"kind": split_words(kinds), "year": split_words(years)})
+    asked = read_filter({"kind": split_words(kinds), "year": split_words(years)}, {"kind": "--kinds"})
     order = Order(sweep=sweep, kinds=asked.kind, years=asked.year, limit=limit, dry_run=dry_run)
     finish(_crawl(config, open_repository(config), [(portal, order) for portal in chosen]), as_json)
 
@@ -119,15 +119,12 @@ def archive(
 
 
 def _crawl(config: Config, repository: Repository, asked: Sequence[tuple[Portal, Order]]) -> list[Run]:
-    """Crawls each portal as asked; those that are asked alike together."""
+    """Crawls each portal as asked, in that order."""
     from spiders.crawl import crawl
 
-    runs = []
+    portals, orders = [portal for portal, _ in asked], {portal.id: order for portal, order in asked}
     with show_progress(len(asked)) as tell:
-        for order in dict.fromkeys(order for _, order in asked):
-            alike = [portal for portal, its_order in asked if its_order == order]
-            runs += crawl(config, alike, repository, order, now=datetime.now(UTC), on_progress=tell)
-    return runs
+        return crawl(config, portals, repository, orders, now=datetime.now(UTC), on_progress=tell)
 
 
 def _was_busy(run: Run) -> bool:

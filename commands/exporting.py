@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
@@ -64,10 +64,29 @@ def export(
     if form in _BINARY and target is None and sys.stdout.isatty():
         raise UsageMistake(f"--output: {form} is no text to look at; name a file with -o, or pipe it into a program")
     config = load_config(context.obj)
+    repository = open_repository(config)
+    _check_portals(wanted.portal, config, repository)
     make = _make_package if form.startswith("ocds") else _make_table
-    write = make(form, open_repository(config), wanted, config, language)
+    write = make(form, repository, wanted, config, language)
     with open_output(target) as stream:
         write(stream)
+
+
+def _check_portals(asked: Sequence[str], config: Config, repository: Repository) -> None:
+    """UsageMistake for a portal that is neither configured nor in the database."""
+    from aggregator.sizes import find_portals
+
+    configured = [portal.id for portal in config.portal]
+    if set(asked) <= set(configured):
+        return
+    known = dict.fromkeys([*configured, *find_portals(repository.engine)])
+    for unknown in (portal for portal in asked if portal not in known):
+        raise UsageMistake(f"--portal: no portal {unknown!r} in the configuration or the database; {_list(known)}")
+
+
+def _list(known: Iterable[str]) -> str:
+    names = list(known)
+    return f"there are: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else "there are none"
 
 
 def _make_table(

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
@@ -22,7 +22,7 @@ from aggregator.lines import FIELDS, mask_secrets, one_line
 MISTAKE = "warta: "  # how a line begins that tells a mistake
 VARIABLE = "WARTA_LOG"  # what --log sets: the processes that a worker begins log as it does
 
-_CHATTY = ("scrapy", "twisted", "alembic", "asyncio", "protego", "filelock")
+_CHATTY = ("scrapy", "twisted", "alembic", "asyncio", "procrastinate", "protego", "filelock")
 _BARE = re.compile(r'[^\s"=\\]+')  # a value of logfmt that needs no quotes
 
 
@@ -49,6 +49,13 @@ def set_up_log(form: LogForm, console: Console) -> None:
     logging.basicConfig(level=logging.WARNING if is_terminal else logging.INFO, handlers=[handler])
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def find_log_form(arguments: Sequence[str]) -> LogForm:
+    """What --log or else the environment asks for, on a command line that cannot be understood as a whole."""
+    said = re.search(r"(?:^|\s)--log[= ](\w+)", " ".join(arguments))
+    form = said[1] if said else os.environ.get(VARIABLE)
+    return LogForm.JSON if form == LogForm.JSON else LogForm.TEXT
 
 
 class TextLines(logging.Formatter):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aggregator.config import Config, load_config
+from aggregator.lines import count
 from commands.asking import look_at_repository, open_repository
 from commands.terminal import err, out
 
@@ -56,7 +57,8 @@ def _show(config: Config, repository: Repository, now: datetime) -> None:
         look = desk.look(table)
         where = f"{table.id} ({table.shown_url})"
         if look.is_new:
-            out.print(f"{where}: not seen before; {len(look.silent)} entries will count as told", soft_wrap=True)
+            entries = count(len(look.silent), "entry", "entries")
+            out.print(f"{where}: not seen before; {entries} will count as told", soft_wrap=True)
         elif not look.news:
             out.print(f"{where}: nothing new", soft_wrap=True)
         else:
@@ -68,5 +70,5 @@ def _tell(outcome: Outcome) -> str:
     if outcome.why:
         return f"not told, {outcome.left} waiting: {outcome.why}"
     if outcome.is_new:
-        return f"seen for the first time; {outcome.told} entries count as told"
+        return f"seen for the first time; {count(outcome.told, 'entry counts', 'entries count')} as told"
     return f"told, entries: {outcome.told}" if outcome.told else "nothing new"

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
 from aggregator.config import DATABASE_URL, Config, load_config
+from aggregator.lines import count
 from commands.asking import open_repository
-from commands.terminal import AsJson, UsageMistake, out, print_json
+from commands.terminal import AsJson, UsageMistake, out, print_json, tell_time, tell_zone
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -83,7 +85,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json(told)
     else:
-        _print_queue(told)
+        _print_queue(told, ZoneInfo(config.publisher.timezone))
 
 
 @queue.command("add")
@@ -192,12 +194,12 @@ def _defer(config: Config, repository: Repository, portal_id: str) -> int:
             raise UsageMistake(f"{portal_id or PUBLISH} waits in the queue already: warta queue") from None
 
 
-def _print_queue(told: dict[str, Any]) -> None:
+def _print_queue(told: dict[str, Any], zone: ZoneInfo) -> None:
     table = Table("state", "job", "what", "sweep", "since", "due", "tries", "worker", box=None)
     states = ("running", "waiting", "failed", "cancelled")
     jobs = sorted(told["jobs"], key=lambda job: states.index(job["state"]))
     for job in jobs:
-        since, due = ((job[key] or "")[:19].replace("T", " ") for key in ("since", "due"))
+        since, due = (tell_time(job[key], zone, never="", to="seconds") for key in ("since", "due"))
         row = (job["state"], job["id"], job["portal"] or job["task"], job["sweep"], since, due)
         table.add_row(*(str(cell or "") for cell in (*row, job["tries"], job["worker"])))
     if jobs:
@@ -206,6 +208,6 @@ def _print_queue(told: dict[str, Any]) -> None:
         if job["why"]:
             out.print(f"{job['id']} {job['portal'] or job['task']}: {job['why']}", soft_wrap=True)
     counts = ", ".join(f"{sum(job['state'] == state for job in jobs)} {state}" for state in states)
-    out.print(f"{told['workers']} workers; {counts}. Times are UTC.")
-    if told["next"]:
-        out.print(f"Next: {told['next']['portal']}, {told['next']['sweep']}, at {told['next']['at']}.")
+    out.print(f"{count(told['workers'], 'worker')}; {counts}. {tell_zone(zone)}")
+    if next_up := told["next"]:
+        out.print(f"Next: {next_up['portal']}, {next_up['sweep']}, {tell_time(next_up['at'], zone, to='seconds')}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from datetime import UTC, datetime
@@ -45,14 +46,17 @@ def serve(
     serve_until_stopped(make_app(config, open_repository(config), since=changed), listen(host, port))
 
 
-def listen(host: str, port: int, option: str = "--port") -> socket.socket:
-    """A socket there; UsageMistake names the ``option`` that says where."""
+def listen(host: str, port: int, option: str = "") -> socket.socket:
+    """A socket there. UsageMistake names the ``option`` that says where, or which of --host and --port is wrong."""
     try:
         return socket.create_server((host, port))
-    except OSError as error:
-        raise UsageMistake(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another {option}"
-        ) from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that can be none
+        code = getattr(error, "errno", None)
+        # Of a name that nobody knows errno is negative, and Python adds what it was about.
+        said = getattr(error, "strerror", "no name of a machine").partition(" (while")[0]
+        why = os.strerror(code) if code and code > 0 else said
+        option = option or ("--port" if code in {errno.EADDRINUSE, errno.EACCES} else "--host")
+        raise UsageMistake(f"cannot listen on {host}:{port}: {why}; choose another {option}") from error
 
 
 def serve_until_stopped(application: Starlette, listener: socket.socket, path: str = "") -> None:

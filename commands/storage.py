@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aggregator.config import DATABASE_URL, Config, load_config, parse_config
+from aggregator.lines import count, one_line, tell_size
 from commands.asking import open_repository
 from commands.terminal import LOG_EVERY, UsageMistake, err, out
 
@@ -43,19 +45,23 @@ def move(
     [dim]warta db move --to postgresql+psycopg://warta:PASSWORD@localhost/warta[/]
     """
     from aggregator.copying import copy_database
-    from aggregator.database import open_database, show_address, writing
+    from aggregator.database import find_database_file, find_identity, open_database, show_address, writing
 
     config = load_config(context.obj)
     url = config.locate_database(to)
-    if url == config.database_url:
-        raise UsageMistake(f"--to: {show_address(url)} is the configured database itself; name another one")
+    shown = show_address(url)
+    if url.startswith("sqlite") and find_database_file(url) is None:
+        raise UsageMistake(
+            f"--to: {shown} lies in memory, and would be gone; name a file, as in sqlite:///var/warta.db"
+        )
     source = open_kept(config).engine
+    target = open_database(url)
+    if find_identity(source) == find_identity(target):
+        raise UsageMistake(f"--to: {shown} is the configured database itself; name another one")
     with show_rows() as tell, writing(source):  # so that nothing a crawl finds meanwhile is left behind
-        copied = copy_database(source, open_database(url), tell)
+        copied = copy_database(source, target, tell)
     print_rows(copied)
-    out.print(
-        f"Moved into {show_address(url)}; every row was compared. The old database stays as it is.", soft_wrap=True
-    )
+    out.print(f"Moved into {shown}; every row was compared. The old database stays as it is.", soft_wrap=True)
     where = DATABASE_URL if os.environ.get(DATABASE_URL) else f"url under [database] in {context.obj}"
     out.print(f"Next: put the new address in {where}, then look with warta status.", soft_wrap=True)
 
@@ -76,7 +82,7 @@ def backup(
     config = load_config(context.obj)
     with show_rows() as tell, mistakes():
         save_backup(file, context.obj, config, open_kept(config), raw=raw, on_progress=tell)
-    out.print(f"{file}: {file.stat().st_size / 1_000_000:,.1f} MB", soft_wrap=True)
+    out.print(f"{file}: {tell_size(file.stat().st_size)}", soft_wrap=True)
 
 
 def restore(
@@ -88,12 +94,14 @@ def restore(
 ) -> None:
     """Puts a backup back: into the configured database, which must be empty, or into a folder of its own.
 
-    The backup is verified before anything is written. With DIR its warta.toml says where the database is, unless
-    WARTA_DATABASE_URL does.
+    The backup is verified before anything is written. With DIR all lies in there, as its new warta.toml says: the
+    database in SQLite, wherever the old one was, unless WARTA_DATABASE_URL names another one.
 
     [dim]warta restore /srv/backup/warta-2026-11-24.tar.zst /srv/warta[/]
     """
     from aggregator.backup import restore_backup, save_config, unpack_backup
+    from aggregator.database import show_address
+    from aggregator.settling import settle_config
 
     config = None if directory else load_config(context.obj)
     folder = config.folder if config else directory or Path()
@@ -102,13 +110,21 @@ def restore(
         raise UsageMistake(
             f"{path} is there already; name another folder, or leave DIR out to restore into its database"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with show_rows() as tell, mistakes(), unpack_backup(file, folder) as unpacked:
-        restored = restore_backup(unpacked, config or parse_config(unpacked.config_text, path), tell)
-        if config is None:
-            save_config(unpacked, path)
+    named, changes = bool(os.environ.get(DATABASE_URL)), list[str]()
+    with show_rows() as tell, mistakes(), making(folder), unpack_backup(file, folder) as unpacked:
+        if config:
+            restored = restore_backup(unpacked, config, tell)
+        else:
+            text, changes = settle_config(unpacked.config_text, path, has_database=named)
+            config = parse_config(text, path)
+            restored = restore_backup(unpacked, config, tell)
+            save_config(unpacked, text, path)
     print_rows(restored)
-    out.print(f"Restored, and every row compared. Next, in {folder}: warta publish, then warta status.", soft_wrap=True)
+    for change in changes:
+        out.print(one_line(change), soft_wrap=True)
+    where = show_address(config.database_url) + (f", which {DATABASE_URL} names" if named else "")
+    out.print(f"Restored, and every row compared. The database is {where}.", soft_wrap=True)
+    out.print(f"Next, in {folder}: warta publish, then warta status.", soft_wrap=True)
 
 
 def open_kept(config: Config) -> Repository:
@@ -118,6 +134,18 @@ def open_kept(config: Config) -> Repository:
     if not is_made(config.database_url):
         raise DatabaseError(f"there is no database {show_address(config.database_url)} yet; warta crawl makes it")
     return open_repository(config)
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """``folder`` is there; where it had to be made and the block fails, it goes again with all that came into it."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as unless_done:
+        if missing:
+            unless_done.callback(shutil.rmtree, missing[-1])
+        yield
+        unless_done.pop_all()
 
 
 @contextmanager
@@ -134,7 +162,7 @@ def mistakes() -> Iterator[None]:
 def print_rows(copied: Mapping[str, int]) -> None:
     """One line a table."""
     for name, rows in copied.items():
-        out.print(f"{name}: {rows} rows")
+        out.print(f"{name}: {count(rows, 'row')}")
 
 
 @contextmanager

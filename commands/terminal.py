@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -40,6 +42,18 @@ class UsageMistake(ValueError):
 
 def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def tell_time(text: str | None, zone: ZoneInfo, *, never: str = "never", to: str = "minutes") -> str:
+    """A time as JSON has it, on the clocks of ``zone``, cut off ``to`` minutes or seconds; see ``tell_zone``."""
+    if not text:
+        return never
+    return datetime.fromisoformat(text).astimezone(zone).replace(tzinfo=None).isoformat(" ", to)
+
+
+def tell_zone(zone: ZoneInfo) -> str:
+    """Which clocks the times above it are told by."""
+    return f"Times are those of {zone.key}."
 
 
 @contextmanager
@@ -113,6 +127,11 @@ def finish(runs: Sequence[Run], as_json: bool) -> None:
 
 
 def print_runs(runs: Sequence[Run]) -> None:
+    """A table, and every reason. Without runs only a terminal is told so: cron would mail it every few minutes."""
+    if not runs:
+        if out.is_terminal:
+            out.print("Nothing is due.")
+        return
     table = Table("portal", "verdict", "requests", "seen", "new", "changed", "withdrawn", "seconds", box=None)
     for run in runs:
         told = run.as_dict()

@@ -178,11 +178,11 @@ class Worker:
             lock = _LOCK + name
             app.periodic(cron=cron)(app.task(name=name, queue=CRAWL, lock=lock, queueing_lock=lock)(task))
 
-    def may_read(self, portal_id: str) -> bool:
-        """Whether the portal still stands in warta.toml, and these are none of its quiet hours."""
+    def may_read(self, portal_id: str, *, by_hand: bool = False) -> bool:
+        """Whether the portal still stands in warta.toml, and these are none of its quiet hours, unless ``by_hand``."""
         now = datetime.now(UTC)
         portal = next((portal for portal in self._load_config().portal if portal.id == portal_id), None)
-        return portal is not None and portal.enabled and portal.quiet.find_end(now) <= now
+        return portal is not None and portal.enabled and (by_hand or portal.quiet.find_end(now) <= now)
 
     # Working -----------------------------------------------------------------------------------------------
 
@@ -279,7 +279,8 @@ class Worker:
         **_told: str,
     ) -> None:
         job = context.job
-        if not (by_hand or self.may_read(portal)):
+        if not self.may_read(portal, by_hand=by_hand):
+            logger.info("job=%s portal=%s: it is not to be read now", job.id, portal)
             return  # once it may be read it is due, and is put into the queue again
         since = datetime.fromisoformat(asked)
         if why in ("", DIED) and await asyncio.to_thread(was_read, self._engine, portal, since):
@@ -405,6 +406,5 @@ class Worker:
 
 
 def _silence() -> None:
-    """procrastinate tells every step of every job, and of each that ends badly the way through its own code."""
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    """procrastinate tells of each job that ends badly the way through its own code."""
     logging.getLogger("procrastinate.worker").addFilter(lambda record: getattr(record, "action", "") not in _QUIET)

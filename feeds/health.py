@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from aggregator.config import Config
+from aggregator.config import Config, ConfigError, Notify
 from aggregator.database import DatabaseError, find_database_file, show_address
-from aggregator.health import Facts, Health, tell_health
+from aggregator.health import ChannelState, Facts, Health, tell_health
+from aggregator.leases import find_held
+from aggregator.notices import Standing, find_standings
 from aggregator.queue import find_queue
 from aggregator.repository import Repository
 from aggregator.retention import find_sizes
@@ -30,19 +32,33 @@ def find_health(config: Config, open_repository: Callable[[], Repository], now: 
         tree_files=tree.files if tree else None,
         tree_size=tree.size if tree else None,
         free=_find_free(config, root),
+        channels=[_tell_channel(table, None) for table in config.notify],
     )
     try:
         repository = open_repository()
+        standings = find_standings(repository.engine)
         facts = replace(
             facts,
             database=find_database_state(repository.engine),
             last_runs=repository.find_last_runs(),
             archive_oldest=find_oldest_answer(repository.engine),
+            held=find_held(repository.engine),
             queue=find_queue(repository.engine),
+            channels=[_tell_channel(table, standings.get(table.id)) for table in config.notify],
         )
     except DatabaseError as error:
         facts = replace(facts, failure=str(error))
     return tell_health(config, facts, now)
+
+
+def _tell_channel(table: Notify, standing: Standing | None) -> ChannelState:
+    lacks = ""
+    try:
+        table.load_url()
+    except ConfigError as error:
+        lacks = str(error)
+    failures, retry_at = (standing.failures, standing.retry_at) if standing else (0, None)
+    return ChannelState(id=table.id, failures=failures, retry_at=retry_at, lacks=lacks)
 
 
 def _find_free(config: Config, root: Path) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from aggregator.config import Config, ConfigError, Notify
 from aggregator.database import DatabaseError
+from aggregator.models import Status
 from aggregator.notices import Standing, claim_entries, find_noted, find_standing, save_told, start_channel
 from aggregator.repository import Repository
 from feeds.addresses import ENGLISH
@@ -165,7 +166,8 @@ class Desk:
         if standing is None or standing.about != subject.feed.id:
             return Look(subject=subject, standing=standing, news=(), silent=entries)
         noted = find_noted(engine, table.id, [entry.id for entry in entries], self.now)
-        unknown = [entry for entry in entries if entry.id not in noted]
+        open_now = (entry for entry in entries if not has_closed(entry, subject.feed, self.now))
+        unknown = [entry for entry in open_now if entry.id not in noted]
         is_moving = any(find_moving(subject.feed.filter))
         news = choose_news(unknown, standing.caught_up, self.now, is_moving=is_moving)
         told = {entry.id for entry in news}
@@ -222,6 +224,15 @@ def choose_news(unknown: Sequence[Entry], caught_up: datetime, now: datetime, *,
     since = min(caught_up, now) - LONGEST_RUN
     newest = [entry for entry in unknown if entry.first_known >= now - NEWS_FOR]
     return [entry for entry in newest if is_moving or entry.updated >= since]
+
+
+def has_closed(entry: Entry, feed: Feed, now: datetime) -> bool:
+    """Whether ``entry`` is a package that can be bid for no more, though its portal calls it open until all is decided:
+    a first full sweep finds many. It is passed over, not noted: its deadline may be moved, or this clock be wrong. Not
+    for a feed that asks for deadlines itself."""
+    if feed.kind != "tenders" or feed.filter.deadline_from or feed.filter.deadline_to:
+        return False
+    return entry.structured.get("status") == Status.ACTIVE and entry.starts is not None and entry.starts < now
 
 
 def find_pause(failures: int) -> timedelta:

@@ -81,23 +81,25 @@ def crawl(
     config: Config,
     portals: Sequence[Portal],
     repository: Repository,
-    order: Order,
+    order: Order | Mapping[str, Order],
     *,
     now: datetime,
     on_progress: Callable[[Portal, Tally], None] | None = None,
 ) -> list[Run]:
-    """Crawls ``portals``, hosts side by side and the portals of one host one after another.
+    """Crawls ``portals``, hosts side by side and the portals of one host one after another, in their order.
 
+    ``order`` is the same for all, or one for each by the portal's id.
     Returns their runs in the order asked for; one portal's failure never stops another's. ``now`` is the time
     at the start: each run's own time moves on from it with the clock on the wall. ``on_progress`` hears of every
     page and of each run's end. ConfigError for a family that no spider has. A database or a disk that fails ends
     runs as failed, with its own words.
     """
     repository = PatientRepository(repository.engine)
+    orders = {portal.id: order for portal in portals} if isinstance(order, Order) else order
     with Leases(repository.engine, config.lock_folder) as leases:
-        crawler = _Crawl(config, repository, order, now, on_progress, leases)
+        crawler = _Crawl(config, repository, orders, now, on_progress, leases)
         runs = run_in_reactor(lambda: crawler.run(portals))
-    if not order.dry_run:
+    if not any(order.dry_run for order in orders.values()):
         _prune(config, repository, now)
     return runs
 
@@ -175,7 +177,7 @@ class _Crawl:
 
     config: Config
     repository: Repository
-    order: Order
+    orders: Mapping[str, Order]
     now: datetime
     on_progress: Callable[[Portal, Tally], None] | None
     leases: Leases
@@ -185,19 +187,21 @@ class _Crawl:
         self._stopped = asyncio.Event()
         self._stops: list[asyncio.Future[None]] = []  # a task lives as long as somebody holds it
         self._runner = AsyncCrawlerRunner(_LOADER_SETTINGS)
-        self._robots = Robots(self.repository.engine, dry_run=self.order.dry_run)
+        dry_run = any(order.dry_run for order in self.orders.values())
+        self._robots = Robots(self.repository.engine, dry_run=dry_run)
         self._asked: dict[str, float] = {}  # by host, when the last request was sent: monotonic
 
     def _time(self) -> datetime:
         return self.now + timedelta(seconds=time.monotonic() - self._began)
 
     def _start_time(self, portal: Portal) -> datetime:
-        """Now, but after the portal's last run: what a clock that was set back would call old is not dropped."""
-        runs = self.repository.find_last_runs().get(portal.id)
-        now = self._time()
-        if runs and runs.last.started >= now:
-            logger.warning("%s: the last run lies in the future, at %s", portal.id, runs.last.started.isoformat())
-            return runs.last.started + timedelta(milliseconds=1)
+        """Now, but after all that was read of the portal: what a clock that was set back calls old is not dropped."""
+        runs, now = self.repository.find_last_runs().get(portal.id), self._time()
+        read = self.repository.find_last_read(portal.id)  # later than any run, where one was killed
+        last = max((time for time in (runs and runs.last.started, read) if time), default=None)
+        if last is not None and last >= now:
+            logger.warning("%s: the last run lies in the future, at %s", portal.id, last.isoformat())
+            return last + timedelta(milliseconds=1)
         return now
 
     async def run(self, portals: Sequence[Portal]) -> list[Run]:
@@ -223,7 +227,7 @@ class _Crawl:
         if not issubclass(family, PortalSpider):
             raise ConfigError(f"portal {portal.id}: {portal.family} is a spider, but of no family of portals")
         kinds = family.kinds
-        wrong = [kind for kind in self.order.kinds or portal.kinds if kind not in kinds]
+        wrong = [kind for kind in self.orders[portal.id].kinds or portal.kinds if kind not in kinds]
         if wrong:
             raise ConfigError(f"portal {portal.id}: {portal.family} has no {wrong[0]}; choose from {', '.join(kinds)}")
         family.check_options(portal)
@@ -267,10 +271,10 @@ class _Crawl:
         try:
             if portal.host in self._asked:
                 await self._pause(self._asked[portal.host] + self._find_delay(portal) - time.monotonic())
-            if self.order.due and (until := portal.quiet.find_end(self._time())) > self._time():
+            if self.orders[portal.id].due and (until := portal.quiet.find_end(self._time())) > self._time():
                 return self._refuse(portal, Problem("busy", f"quiet hours until {until.isoformat()}"))
             if self._stopped.is_set():
-                return self._refuse(portal, Problem("errors", "stopped before it began"))
+                return self._refuse(portal, Problem("stopped", "before it began"))
             if host.lost:
                 return self._refuse(portal, Problem("lease", host.lost))
             with await self._take(name_portal(portal.id)) as lease:
@@ -287,10 +291,10 @@ class _Crawl:
         return max(find_delay(self.config, portal), find_crawl_delay(kept, self.config.user_agent))
 
     async def _crawl_portal(self, portal: Portal, leases: Sequence[Lease]) -> Run:
-        started = self._start_time(portal)
+        order, started = self.orders[portal.id], self._start_time(portal)
         tally = Tally()
         known, unfinished = self.repository.load_known(portal.id), self.repository.find_years(portal.id)
-        visit = make_visit(portal, self.order, started, known, unfinished)
+        visit = make_visit(portal, order, started, known, unfinished)
         settings = make_settings(self.config, portal)
         settings.set("DOWNLOAD_DELAY", self._find_delay(portal))
         crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)
@@ -307,15 +311,19 @@ class _Crawl:
                 "WARTA_TALLY": tally,
                 "WARTA_REPOSITORY": self.repository,
                 "WARTA_ROBOTS": self._robots,
-                "WARTA_DRY_RUN": self.order.dry_run,
+                "WARTA_DRY_RUN": order.dry_run,
                 "WARTA_ARCHIVE": None
-                if self.order.dry_run
-                else stack.enter_context(archive.open_run(portal.id, started, self.order.as_text())),
+                if order.dry_run
+                else stack.enter_context(archive.open_run(portal.id, started, order.as_text())),
             }.items():
                 crawler.settings.set(name, value)
             requests, reason = await self._run_spider(portal, crawler, tally, leases)
-        run = tally.finish(visit, max(self._time(), started), requests, reason, narrowed=self.order.narrowed)
-        if not self.order.dry_run:
+        stopped = reason == "shutdown" and self._stopped.is_set()
+        if stopped:
+            tally.report(Problem("stopped", "before its end; what was read is kept, and it is due again"))
+            reason = "finished"
+        run = tally.finish(visit, self._time(), requests, reason, narrowed=order.narrowed)
+        if not (order.dry_run or stopped):
             self._save(run)
         return _log(run)
 
@@ -372,7 +380,7 @@ class _Crawl:
         tally = Tally()
         tally.report(problem)
         now = self._time()
-        return _log(tally.finish(make_visit(portal, self.order, now, {}), now, 0, "finished"))
+        return _log(tally.finish(make_visit(portal, self.orders[portal.id], now, {}), now, 0, "finished"))
 
 
 def _log(run: Run) -> Run:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from aggregator.config import Portal
-from aggregator.database import leases, metadata, open_database, reading, writing
+from aggregator.database import leases, metadata, open_database, reading, runs, writing
 from aggregator.leases import name_host
 from aggregator.models import Sweep, Verdict
 from aggregator.quiet import QuietHours
 from aggregator.repository import Repository
-from aggregator.runs import Tally
+from aggregator.runs import Tally, find_due
 from spiders.crawl import Order, crawl
 from tests.databases import run as run_sql
 from tests.road import HEAD, WIB, Road
@@ -90,6 +91,7 @@ def test_ctrl_c_ends_the_run_and_keeps_what_was_read(road: Road) -> None:
     assert crawling.returncode == 1
     assert run["verdict"] == "failed"
     assert run["new"] == len(road.records()) > 0
+    assert road.repository.find_last_runs() == {}  # it says nothing of the portal: no failure for anybody to hear of
     road.server.faults.clear()
     assert road.crawl().verdict is Verdict.OK
     road.assert_true()
@@ -123,7 +125,7 @@ def test_a_run_that_waits_for_its_turn_ends_when_it_is_told_to(road: Road) -> No
     crawling.send_signal(signal.SIGTERM)
     told, _ = crawling.communicate(timeout=20)
     (run,) = json.loads(told)["portals"]
-    assert (crawling.returncode, run["verdict"], run["reasons"]) == (1, "failed", ["errors: stopped before it began"])
+    assert (crawling.returncode, run["verdict"], run["reasons"]) == (1, "failed", ["stopped: before it began"])
     assert len(road.server.stats.requests) == asked
     assert not find_holder(road, held)
 
@@ -216,3 +218,43 @@ def test_a_turn_that_reaches_quiet_hours_begins_nothing_in_them(road: Road) -> N
         (run,) = crawl(road.config, portals, road.repository, order, now=road.now)
         assert (run.requests == 0) is due
     assert run.verdict is Verdict.OK
+
+
+def test_a_clock_that_was_ahead_in_a_run_that_was_killed_costs_no_change(road: Road) -> None:
+    """Its tenders are kept and itself is not: they alone tell how far ahead it was."""
+    road.crawl(minutes=365 * 24 * 60)
+    with writing(road.repository.engine) as connection:
+        connection.execute(sa.delete(runs))
+    road.world.cancel(road.world.open("tender")[0].key, "Perubahan anggaran")
+    run = road.crawl(minutes=-364 * 24 * 60)
+    assert (run.verdict, run.changed) == (Verdict.OK, 1)
+    assert run.finished < run.started
+    assert run.as_dict()["seconds"] == 0
+    assert find_due(road.config.portal, road.repository.find_last_runs(), run.finished) == []
+
+
+def test_a_signal_ends_a_turn_whatever_its_portals_are_asked_for(road: Road) -> None:
+    """One portal is read open, the other in full: both are one crawl."""
+    (first,) = road.config.portal
+    second = first.model_copy(update={"id": "kedua"})
+    orders = {first.id: Order(sweep=Sweep.OPEN), second.id: Order(sweep=Sweep.FULL)}
+
+    def interrupt(_portal: Portal, _tally: Tally) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    runs = crawl(road.config, [first, second], road.repository, orders, now=road.now, on_progress=Once(interrupt))
+    assert runs[0].requests > 0
+    assert (runs[1].reasons, runs[1].requests) == (("stopped: before it began",), 0)
+
+
+class Once:
+    """Calls ``act`` the first time that it is called."""
+
+    def __init__(self, act: Callable[[Portal, Tally], None]) -> None:
+        self._act = act
+        self._done = False
+
+    def __call__(self, portal: Portal, tally: Tally) -> None:
+        if not self._done:
+            self._done = True
+            self._act(portal, tally)

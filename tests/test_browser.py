@@ -130,6 +130,36 @@ def test_a_word_as_long_as_a_line_does_not_push_the_page_aside(town: Town, reade
         assert measure_overflow(page) <= 0, name
 
 
+@pytest.mark.parametrize("name", ["feeds/index.html", "statistik.html", "kunjungan.html", "data/index.html"])
+def test_no_two_cells_of_a_table_run_together(name: str, town: Town, reader: Reader) -> None:
+    page = reader.open(town.site + name)
+    gaps = page.evaluate(
+        """() => [...document.querySelectorAll("main tr")].flatMap((row) => {
+            const places = [...row.cells].map((cell) => {
+                const range = document.createRange();
+                range.selectNodeContents(cell);
+                return range.getBoundingClientRect();
+            }).filter((place) => place.width > 1);
+            return places.slice(1).map((place, before) => place.left - places[before].right);
+        })"""
+    )
+    assert min(gaps) >= 8
+    heads = page.locator("main thead th:visible").all()
+    assert all((box := head.bounding_box()) and box["height"] < 80 for head in heads)
+
+
+def test_each_file_of_a_year_is_in_sight_on_a_phone(town: Town, reader: Reader) -> None:
+    page = reader.open(f"{town.site}data/index.html", viewport=NARROWEST)
+    files = page.locator(".years .links > span").all()
+    assert len(files) >= 4
+    for file in files:
+        link, size = file.locator("a").bounding_box(), file.locator("small").bounding_box()
+        assert link
+        assert size
+        assert link["x"] + link["width"] + 3 <= size["x"]
+        assert size["x"] + size["width"] <= NARROWEST["width"]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_its_english_twin_too(name: str, town: Town, reader: Reader) -> None:
     page = reader.open(f"{town.site}en/{name}", viewport=NARROWEST, color_scheme="dark")

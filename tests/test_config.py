@@ -28,6 +28,7 @@ family = "spse"
 name = "LPSE Kota Malang"
 url = "https://spse.inaproc.id/malangkota"
 """
+NOTIFY = '[[notify]]\nid = "operator"\nurl = "env:WARTA_MAIL"\non = "failures"\n\n'
 
 
 def parse(text: str) -> Config:
@@ -119,7 +120,10 @@ def test_the_agent_is_honest_and_begins_as_spse_wants_it() -> None:
         (PUBLISHER + PORTAL + 'kinds = ["lelang"]\n', 12, "portal.1.kinds.1", "'lelang' is not one of 'tender'"),
         (PUBLISHER + PORTAL + 'years = ["next"]\n', 12, "portal.1.years.1", "'current' or 'previous'"),
         (PUBLISHER + PORTAL + PORTAL.replace('"spse"', '"SPSE"'), 15, "portal.2.family", "must match"),
-        (PUBLISHER + PORTAL + PORTAL, 1, "the file", "[[portal]] id 'malangkota' stands twice"),
+        (PUBLISHER + PORTAL + PORTAL, 14, "portal.2.id", "'malangkota' stands twice; give each its own"),
+        (PUBLISHER + 2 * NOTIFY, 12, "notify.2.id", "'operator' stands twice; give each its own"),
+        (PUBLISHER + PORTAL + 'every = "0m"\n', 12, "portal.1.every", "is no time at all"),
+        (PUBLISHER + PORTAL + 'full_every = "0s"\n', 12, "portal.1.full_every", "is no time at all"),
         (
             PUBLISHER + '[[feed]]\nid = "a"\ntitle = "A"\nfilter = { harga = 1 }\n',
             6,

@@ -99,7 +99,8 @@ def test_the_operator_is_told_why_and_what_to_do(code: str, language: Literal["i
 def test_a_portal_that_never_answers_has_no_reason_but_a_mend() -> None:
     assert tell_run(Verdict.FAILED)[1:] == [
         "Gagal: portal tidak menjawab.",
-        "Buka portal di peramban. Bila terbuka, periksa jaringan server ini; bila tidak, tunggu: Warta mencoba lagi.",
+        "Buka portal di peramban. Bila terbuka, periksa jaringan server ini; bila alamatnya salah, perbaiki url di "
+        "warta.toml; bila portal mati, tunggu: Warta mencoba lagi.",
     ]
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle
@@ -66,27 +70,44 @@ def ask(port: int, target: str, method: str = "GET", source: str = "", **fields:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Some packages, published and served by both."""
-    program = shutil.which("nginx") or need("/usr/sbin/nginx")
     folder = tmp_path_factory.mktemp("nginx")
     english = CONFIG + "\n[publish]\nenglish = true\n"
     config = parse_config(english, folder / "warta.toml")
     repository = Repository(open_database(config.database_url))
     fill(repository, NOW)
     publish(config, repository, NOW)
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as free:
-        warta, port = listener.getsockname()[1], free.getsockname()[1]
-        free.close()
-        make_prefix(folder, warta, port, config.public_folder)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        warta = listener.getsockname()[1]
         app = make_app(config, repository, now=lambda: NOW)
-        command = [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-        with serve(app, listener), subprocess.Popen(command, stderr=subprocess.PIPE) as nginx:
-            wait_for(port, nginx)
+        with serve(app, listener), start_nginx(folder, warta, config.public_folder) as port:
             yield Site(port, warta, config.public_folder)
-            nginx.terminate()
-            assert nginx.stderr
-            told = nginx.stderr.read().decode()
-            assert "[emerg]" not in told
-            assert "[alert]" not in told
+
+
+@pytest.fixture(scope="module")
+def alone(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The same tree, while `warta serve` is down."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        warta = closed.getsockname()[1]
+    with start_nginx(tmp_path_factory.mktemp("alone"), warta, site.tree) as port:
+        yield Site(port, warta, site.tree)
+
+
+@contextmanager
+def start_nginx(folder: Path, warta: int, tree: Path) -> Iterator[int]:
+    """nginx at the port that is given, with the shipped files."""
+    program = shutil.which("nginx") or need("/usr/sbin/nginx")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    make_prefix(folder, warta, port, tree)
+    command = [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as nginx:
+        wait_for(port, nginx)
+        yield port
+        nginx.terminate()
+        assert nginx.stderr
+        told = nginx.stderr.read().decode()
+        assert "[emerg]" not in told
+        assert "[alert]" not in told
 
 
 def make_prefix(folder: Path, warta: int, port: int, tree: Path) -> None:
@@ -214,6 +235,14 @@ def test_a_folder_leads_to_its_page(site: Site) -> None:
     assert (answer.status, answer.headers["location"]) == (301, "/umpan/feeds/")
 
 
+@pytest.mark.parametrize("target", ["/umpan", "/umpan/api"])
+def test_an_address_without_its_last_slash_leads_there_whatever_host_and_port_are_outside(
+    site: Site, target: str
+) -> None:
+    answer = ask(site.nginx, target)
+    assert (answer.status, answer.headers["location"]) == (301, f"{target}/")
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -268,3 +297,54 @@ def test_a_flood_of_searches_is_slowed_down_and_files_are_not(site: Site) -> Non
     assert searches[0] == 200
     assert searches.count(429) > 5
     assert {ask(site.nginx, "/umpan/feeds/semua.rss", source="127.0.0.3").status for _ in range(40)} == {200}
+
+
+def test_a_program_that_asks_too_often_hears_so_in_its_own_tongue(site: Site) -> None:
+    answers = [ask(site.nginx, f"/umpan/api/releases?after={number}", source="127.0.0.4") for number in range(40)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert len(refused) > 5
+    for answer in refused:
+        told = json.loads(answer.body)
+        assert (set(told), told["parameter"]) == ({"error", "parameter"}, None)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+    for target in ("/umpan/cari.html?q=x", "/umpan/feeds/search.rss?q=x", "/umpan/tiada.html"):
+        answers = [ask(site.nginx, target, source="127.0.0.5") for _ in range(40)]
+        answer = next(answer for answer in answers if answer.status == 429)
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8", target
+        assert answer.headers["retry-after"] == "1"
+        assert b"Too often" in answer.body
+
+
+def test_the_follower_of_the_docs_comes_through_nginx(site: Site, tmp_path: Path) -> None:
+    """It asks for more pages than the limit lets pass at once."""
+    (recipe,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/api.md").read_text(), re.MULTILINE | re.DOTALL)
+    start = f"http://127.0.0.1:{site.nginx}/umpan/api/releases?after=0&limit=1"
+    recipe = re.sub(r'"http://[^"]+"', f'"{start}"', recipe)
+    subprocess.run([sys.executable, "-c", recipe], cwd=tmp_path, check=True, timeout=60)
+    kept = json.loads((tmp_path / "tenders.json").read_text(encoding="utf-8"))
+    last = json.loads(ask(site.warta, "/api/releases?limit=1000").body)
+    assert last["last"] > 21
+    assert f"after={last['last']}&" in kept["next"]
+
+
+@pytest.mark.parametrize("name", ["cari.html", "en/cari.html"])
+def test_while_warta_serve_is_down_the_browser_searches(alone: Site, name: str) -> None:
+    answer = ask(alone.nginx, f"/umpan/{name}?q=gedung")
+    assert (answer.status, answer.body) == (200, (alone.tree / name).read_bytes())
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "connect-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-cache"  # the server may be back in a moment
+
+
+def test_while_warta_serve_is_down_files_are_there_and_the_rest_says_when_to_come_again(alone: Site) -> None:
+    assert ask(alone.nginx, "/umpan/feeds/semua.rss").status == 200
+    answer = ask(alone.nginx, "/umpan/tiada.html")
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+    assert b"no such page" in answer.body
+    feed, api = ask(alone.nginx, "/umpan/feeds/search.rss?q=x"), ask(alone.nginx, "/umpan/api/releases")
+    assert (feed.status, feed.headers["retry-after"], b"try again" in feed.body) == (503, "30", True)
+    assert (api.status, api.headers["retry-after"]) == (503, "30")
+    assert set(json.loads(api.body)) == {"error", "parameter"}
+    assert api.headers["access-control-allow-origin"] == "*"

@@ -134,9 +134,37 @@ def test_what_enters_by_a_change_is_told(desk: Desk) -> None:
     desk.add(2, status=Status.PLANNED)
     desk.notify()
     assert desk.told() == []
-    desk.add(2, minutes=60 * 24 * 30, status=Status.ACTIVE)
+    desk.add(2, minutes=60 * 24 * 30, status=Status.ACTIVE, deadline=READ + timedelta(days=40))
     desk.notify()
     assert desk.told() == ["Paket 2"]
+
+
+def test_what_closed_before_it_could_be_told_is_passed_over(engine: Engine) -> None:
+    """A first full sweep finds packages that their portal calls open until the winner is known."""
+    made = Desk(engine, make_channel(), make_channel("json://y", 'feed = "perubahan"', "changes"))
+    made.add(1)
+    made.notify()
+    made.add(2, deadline=READ - timedelta(days=3))
+    made.add(3, deadline=READ + timedelta(days=3))
+    made.notify()
+    assert [piece["title"] for url, letter in made.letters for piece in letter["pieces"] if url == "json://x"] == [
+        "Paket 3"
+    ]
+    assert [url for url, _ in made.letters] == ["json://x", "json://y"]  # what changes is news whenever it does
+    made.told()
+    made.add(2, deadline=READ + timedelta(days=5))  # it is open again
+    made.notify()
+    assert "Paket 2" in made.told()
+
+
+def test_a_feed_that_asks_for_deadlines_is_told_of_those(engine: Engine) -> None:
+    closed = '[[feed]]\nid = "baru-tutup"\ntitle = "Baru tutup"\nfilter = { deadline_to = "-0d" }\n'
+    made = Desk(engine, closed, make_channel(what='feed = "baru-tutup"'))
+    made.add(1, deadline=READ - timedelta(days=3))
+    made.notify()
+    made.add(2, deadline=READ - timedelta(days=2))
+    made.notify()
+    assert made.told() == ["Paket 2"]
 
 
 def test_a_flood_is_told_in_short(desk: Desk) -> None:

@@ -180,6 +180,7 @@ def test_quiet_hours_that_began_and_portals_that_went_are_left_alone(
     path.write_text(text, encoding="utf-8")
     worker = Worker(path, yard.repository, HURRY)
     assert [worker.may_read(portal) for portal in ("satu", "dua", "tiga")] == [True, False, False]
+    assert [worker.may_read(portal, by_hand=True) for portal in ("satu", "dua", "tiga")] == [True, True, False]
     path.write_text("[publisher", encoding="utf-8")  # somebody is writing it: what it said before holds
     assert worker.may_read("satu")
 

@@ -458,7 +458,7 @@ def test_the_archive_is_told_and_pruned(told: Callable[..., str], archive: Archi
         ("malangkota", 1, 1),
     ]
     assert (answer["oldest"], answer["newest"]) == (answer["portals"][1]["oldest"], answer["portals"][0]["newest"])
-    assert "would remove at most: 1 segments, 0.0 MB" in told()
+    assert f"would remove at most: 1 segment, {answer['removable']['bytes'] / 1000:.1f} kB" in told()
     pruned = json.loads(told("--json", "--prune"))
     assert pruned["removed"] == answer["removable"]
     assert pruned["removable"] == {"segments": 0, "bytes": 0}

@@ -278,7 +278,7 @@ def withdraw(known: Body, before: Body, now: Body) -> Body:
                 taken[name] = _withdraw_parts(name, old, before.get(name) or [], new or [])
             case _ if new is None:
                 taken[name] = None
-    return {name: value for name, value in taken.items() if value != []}
+    return {name: value for name, value in taken.items() if value not in ([], {})}
 
 
 def _withdraw_parts(name: str, known: list[Body], before: list[Body], now: list[Body]) -> list[Body]:

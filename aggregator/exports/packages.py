@@ -154,7 +154,7 @@ def _stamp(body: Body, date: datetime, tags: list[str]) -> Body:
 
 
 def _without_stamp(compiled: Body) -> Body:
-    return {name: value for name, value in compiled.items() if name not in ("id", "date", "tag")}
+    return {name: value for name, value in prune(compiled).items() if name not in ("id", "date", "tag")}
 
 
 def _find_tags(told: Tender | None, now: Tender, before: Body, body: Body) -> list[str]:

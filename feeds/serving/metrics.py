@@ -1,4 +1,4 @@
-"""Health as numbers for Prometheus. Labels are portals, verdicts, states and codes: never what strangers name."""
+"""Health as numbers for Prometheus. Labels are portals, channels, verdicts, states, codes: no words of strangers."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def _seconds(span: timedelta | None) -> float | None:
 
 # Numbers of each portal: None where it was never read.
 _OF_PORTALS: Sequence[tuple[str, str, Callable[[PortalHealth], float | None]]] = (
-    ("warta_portal_healthy", "1 where it was read well in time", lambda told: told.healthy),
+    ("warta_portal_healthy", "1 where it was read well in time, quiet hours not counted", lambda told: told.healthy),
+    ("warta_portal_reading", "1 while a run reads it", lambda told: told.reading is not None),
     ("warta_portal_contract_broken", "1 where its last run found its shape changed", lambda told: bool(told.broken)),
     ("warta_portal_every_seconds", "every of warta.toml", lambda told: told.portal.every.total_seconds()),
-    ("warta_portal_freshness_seconds", "Since it was read well", lambda told: _seconds(told.age)),
+    ("warta_portal_freshness_seconds", "Since it was read well, quiet hours counted", lambda told: _seconds(told.age)),
     ("warta_portal_last_run_timestamp_seconds", "When its last run ended", lambda told: _timestamp(told.last)),
     (
         "warta_portal_last_good_run_timestamp_seconds",
@@ -114,6 +115,12 @@ def _tell_places(health: Health) -> Iterator[Metric]:
     if facts.tree_size is not None:
         yield _gauge("warta_published_size_bytes", "Size of the published tree", facts.tree_size)
     yield _gauge("warta_disk_free_bytes", "Room left on the fullest disk", min(facts.free.values(), default=0))
+    failures = GaugeMetricFamily(
+        "warta_channel_failures", "How often in a row a channel of [[notify]] could not be told", labels=["channel"]
+    )
+    for channel in facts.channels:
+        failures.add_metric([channel.id], channel.failures)
+    yield failures
     if (queue := facts.queue) is not None:
         jobs = GaugeMetricFamily("warta_queue_jobs", "Jobs of the queue by state", labels=["state"])
         for state in (WAITING, RUNNING, FAILED):

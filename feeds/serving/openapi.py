@@ -30,7 +30,7 @@ _OWN = {
 _ABOUT = (
     "Tenders of official Indonesian procurement portals, and every change of them. Read only, no key, no account.\n\n"
     "Amounts are decimals in strings, so that they stay exact. Follow `next` as it is: it is a query string for the "
-    "same address. Send the ETag back as If-None-Match: 304 costs next to nothing. At most one request a second, "
+    "same address. Send the ETag back as If-None-Match: 304 costs next to nothing. One request at a time, "
     "please, and none sooner than a minute after an answer without `more`. Titles and other texts are the sources' "
     "own words: escape them. The official source is the portal that each tender's `url` leads to."
 )
@@ -203,6 +203,7 @@ _FAULTS = {
     400: "A parameter that cannot be used; `parameter` names it.",
     404: "There is no such tender.",
     410: "Another database was put in place of the one that told `after`: drop what you hold and begin again with 0.",
+    429: "Too many requests from one address; come again after the seconds of Retry-After.",
     503: "Busy; come again after the seconds of Retry-After.",
 }
 
@@ -214,7 +215,7 @@ def _get(told: str, parameters: Iterable[Schema], schema: str, *faults: int) -> 
             "content": {"application/json": {"schema": {"$ref": _REF + name}}},
         }
 
-    answers = {str(status): answer(_FAULTS[status], "Mistake") for status in (*faults, 503)}
+    answers = {str(status): answer(_FAULTS[status], "Mistake") for status in (*faults, 429, 503)}
     unchanged = {"304": {"description": "As the ETag of If-None-Match says, nothing has changed."}}
     summary, _, rest = told.partition(". ")
     operation = {

@@ -70,8 +70,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
         "Open the portal and compare; if its pages changed, update Warta, then run warta replay.",
     ),
     "no_answer": (
-        "Buka portal di peramban. Bila terbuka, periksa jaringan server ini; bila tidak, tunggu: Warta mencoba lagi.",
-        "Open the portal in a browser. If it opens, check this server's network; if not, wait: Warta tries again.",
+        "Buka portal di peramban. Bila terbuka, periksa jaringan server ini; bila alamatnya salah, perbaiki url di "
+        "warta.toml; bila portal mati, tunggu: Warta mencoba lagi.",
+        "Open the portal in a browser. If it opens, check this server's network; if its address is wrong, mend its url "
+        "in warta.toml; if the portal is down, wait: Warta tries again.",
     ),
 }
 _TRIAL = (

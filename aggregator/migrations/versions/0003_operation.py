@@ -22,6 +22,7 @@ def upgrade() -> None:
         "leases",
         sa.Column("name", NAME, nullable=False),
         sa.Column("holder", sa.String, nullable=False),
+        sa.Column("taken", sa.BigInteger, nullable=False),
         sa.Column("beat", sa.BigInteger, nullable=False),
         sa.Column("asked", sa.BigInteger),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
@@ -52,6 +53,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", "entry", name="pk_notices"),
     )
     op.create_index("ix_tenders_kind_position", "tenders", ["kind", "position"])
+    for first in ("closes", "amount", "changed"):
+        op.drop_index(f"ix_tenders_{first}", "tenders")
+        columns = [first, "position", "kind", "status"]
+        op.create_index(f"ix_tenders_{'_'.join(columns)}", "tenders", columns)
     _mark_turns()
     for name in NAMES.c:  # as search.fold_name has them: longer ones no index of PostgreSQL holds
         op.execute(sa.update(NAMES).where(sa.func.length(name) > 500).values({name: sa.func.substr(name, 1, 500)}))
