@@ -98,8 +98,12 @@ def is_common(connection: Connection, wanted: Filter) -> bool:
     return bool(plan["Plan"]["Plan Rows"] > MOST_COLLECTED)
 
 
-def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]:
-    """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
+def order(wanted: Filter, *, common: bool = True, mixed: bool = True) -> list[sa.ColumnElement[Any]]:
+    """The order that ``wanted`` asks for; position breaks ties, so that it is always the same.
+
+    Not ``mixed``: either all that is found tells what the order looks at first, or nothing of it does. No index of
+    PostgreSQL has the highest first and those that tell nothing last.
+    """
     newest, first = newest_first(wanted, common=common).desc(), looked_at_first(wanted)
     match wanted.sort:
         case Sort.PUBLISHED:
@@ -107,7 +111,7 @@ def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]
         case Sort.DEADLINE:
             return [first.asc().nulls_last(), newest]
         case Sort.VALUE:
-            return [first.desc().nulls_last(), newest]
+            return [first.desc().nulls_last() if mixed else first.desc(), newest]
         case Sort.CHANGED:
             return [first.desc(), newest]
 

@@ -29,7 +29,8 @@ def parse_address(address: str) -> URL:
     """An address of SQLite or PostgreSQL. DatabaseError, which shows nothing of its password, where it is none."""
     try:
         url = sa.make_url(address)
-    except (ArgumentError, ValueError):  # ValueError: its port is no number
+        (url.host or "").encode("idna")  # else a name that can be none would be found out in the midst of things
+    except (ArgumentError, ValueError):  # ValueError: of its port or host
         url = None
     # A password ends at the first @: the rest of one that holds another would be taken, and shown, as the host.
     behind_name = address.partition("://")[2].partition(":")[2]
@@ -47,7 +48,7 @@ def _mend_address(address: str) -> str:
         return "begin it with postgresql+psycopg://"
     if rest.count("@") > 1:
         return "in a password, write %40 for @, %2F for / and %25 for %"
-    return "its port must be a number, as in postgresql+psycopg://warta@localhost:5432/warta"
+    return "its host must be a name and its port a number, as in postgresql+psycopg://warta@localhost:5432/warta"
 
 
 def mask_address(address: str) -> str:

@@ -324,6 +324,7 @@ _MENDS = {
     " changed, so look for a newer Warta",
     "busy": "Another run holds its host: if no run is under way, look with: warta queue",
     "lease": "Another run took its place, or the database was away: the next run tries again",
+    "stopped": "A signal ended it: the next run goes on",
     "errors": "Open its page in a browser: if it works there, look at this machine's network and at the log of the run",
 }
 _CHANGED = "Not all it sent was believed; what is kept stays. If that lasts, look for a newer Warta, then: warta replay"

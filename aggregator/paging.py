@@ -51,7 +51,7 @@ def find_page(
         common = is_common(connection, wanted)
         statement = select_tenders(
             [*_COLUMNS, value], wanted, now, zone, apart=apart, only=only, common=common, ordered=True
-        ).order_by(*order(wanted, common=common))
+        ).order_by(*order(wanted, common=common, mixed=False))
         for part in _split(wanted, after, newest_first(wanted, common=common)):
             rows = connection.execute(statement.where(part).limit(limit - len(found))).mappings().all()
             records = list(map(parse_record, rows)) if apart else compile_rows(connection, rows, only)

@@ -93,7 +93,7 @@ def forget_runs(engine: Engine, now: datetime) -> int:
     with reading(engine) as connection:
         last = {number for row in _find_last_numbers(connection) for number in row}
         found = connection.execute(old.limit(FORGOTTEN_AT_ONCE + len(last))).scalars()
-        forgotten = [number for number in found if number not in last]
+        forgotten = [number for number in found if number not in last][:FORGOTTEN_AT_ONCE]
     if forgotten:
         with writing(engine) as connection:
             for chunk in chunks(forgotten):

@@ -117,7 +117,8 @@ def restore(
         else:
             text, changes = settle_config(unpacked.config_text, path, has_database=named)
             config = parse_config(text, path)
-            restored = restore_backup(unpacked, config, tell)
+            with naming(named):
+                restored = restore_backup(unpacked, config, tell)
             save_config(unpacked, text, path)
     print_rows(restored)
     for change in changes:
@@ -134,6 +135,18 @@ def open_kept(config: Config) -> Repository:
     if not is_made(config.database_url):
         raise DatabaseError(f"there is no database {show_address(config.database_url)} yet; warta crawl makes it")
     return open_repository(config)
+
+
+@contextmanager
+def naming(named: bool) -> Iterator[None]:
+    """Where the environment ``named`` a database that cannot be filled, it is told so: a drill wants none there."""
+    from aggregator.database import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as error:
+        hint = f" ({DATABASE_URL} names it; without that, all comes into the new folder)" if named else ""
+        raise DatabaseError(f"{error}{hint}") from error
 
 
 @contextmanager

@@ -108,6 +108,14 @@ def test_every_answer_is_as_it_is_described(app: ASGIApp, description: dict[str,
         check(description, "Mistake", json.loads(answer.body))
 
 
+def test_every_question_may_hear_that_it_is_asked_too_often(description: dict[str, Any]) -> None:
+    """As the nginx in front answers; tests/test_nginx.py looks at its body."""
+    for path in description["paths"].values():
+        told = path["get"]["responses"]["429"]
+        assert "Retry-After" in told["description"]
+        assert told["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Mistake"}
+
+
 def test_a_description_that_forgot_a_field_would_fail(description: dict[str, Any]) -> None:
     told = make_record(TENDER).as_dict()
     check(description, "Tender", json.loads(json.dumps(told)))
@@ -201,6 +209,7 @@ def test_one_tender_is_as_its_source_tells_it(served: tuple[Starlette, Repositor
         ("tenders/malangkota/tender/1000?x=1", 400, "x"),
         ("tenders/", 404, None),
         ("nothing", 404, None),
+        ("\nnothing", 404, None),
     ],
 )
 def test_mistakes_are_named(app: ASGIApp, path: str, status: int, parameter: str | None) -> None:

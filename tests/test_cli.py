@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,10 @@ import pytest
 
 import warta as command_line
 from aggregator.config import DATABASE_URL, load_config
+from aggregator.database import open_database
 from aggregator.filters import Filter
+from aggregator.leases import Leases, name_portal
+from aggregator.repository import Repository
 from commands import terminal
 from demo.server import Server, serve
 from demo.spse import Portal
@@ -105,12 +109,39 @@ def test_a_mistake_is_one_line_and_exit_code_2(warta: Warta, arguments: list[str
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--nope"], ["crawl", "--sweep", "half"], ["fetch"], ["export"]])
-def test_bad_usage_is_exit_code_2_without_a_traceback(warta: Warta, arguments: list[str]) -> None:
+FORMS = "ocds, ocds-records, jsonl, csv, xlsx, parquet"
+BAD_USAGE = [
+    (["--nope"], "No such option: --nope; see warta --help"),
+    (["fetch"], "No such command 'fetch'; see warta --help"),
+    (["crawl", "--sweep", "half"], "Invalid value for '--sweep': 'half' is not one of 'open', 'full'; see warta crawl"),
+    (["export"], f"Missing option '--format'. Choose from: {FORMS}; see warta export --help"),
+    (["export", "--format", "x"], "Invalid value for '--format': 'x' is not one of 'ocds', 'ocds-records', "),
+    (["serve", "--port", "99999"], "Invalid value for '--port': Input should be less than or equal to 65535"),
+    (["backup", "a.tar", "postgresql+psycopg://w:ge@he/im@h/d"], "Got unexpected extra argument(s) (postgresql+psyco"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), BAD_USAGE)
+def test_bad_usage_is_one_line_and_exit_code_2(warta: Warta, arguments: list[str], line: str) -> None:
     said = warta(*arguments)
-    assert (said.code, said.out) == (2, "")
-    assert "Usage: warta" in said.err
-    assert "Traceback" not in said.err
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"warta: {line}")
+    assert "im@" not in said.err
+
+
+@pytest.mark.parametrize("verb", [(), ("db",)])
+def test_without_a_verb_the_help_is_shown(warta: Warta, verb: tuple[str, ...]) -> None:
+    said = warta(*verb)
+    assert (said.code, said.err) == (2, "")
+    assert "Usage: warta" in said.out
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("nix.invalid", "Name or service not known"), ("192.0.2.1", "Cannot assign requested address")]
+)
+def test_a_host_that_is_not_here_is_told_as_such(desk: Path, warta: Warta, host: str, why: str) -> None:
+    said = warta("serve", "--host", host, "--port", "0")
+    assert (said.code, said.err) == (2, f"warta: cannot listen on {host}:0: {why}; choose another --host\n")
 
 
 @pytest.mark.parametrize(
@@ -119,9 +150,13 @@ def test_bad_usage_is_exit_code_2_without_a_traceback(warta: Warta, arguments: l
         (["crawl", "malang"], "warta: no portal 'malang' in the configuration; it has: malangkota"),
         (
             ["crawl", "--kinds", "tender,lelang"],
-            "warta: --kind: 'lelang' is not known; choose from tender, non_tender",
+            "warta: --kinds: 'lelang' is not known; choose from tender, non_tender",
         ),
         (["crawl", "--year", "26"], "warta: --year: '26' is not from 2000 to 2100"),
+        (
+            ["export", "--format", "jsonl", "--portal", "nix"],
+            "warta: --portal: no portal 'nix' in the configuration or the database; there are: malangkota",
+        ),
         (["export", "--format", "jsonl", "-o", "no/where.jsonl"], "warta: --output: No such file or directory"),
     ],
 )
@@ -207,7 +242,8 @@ def test_init_writes_nothing_that_would_not_load(warta: Warta, tmp_path: Path) -
         ("https://blp.example.go.id/?a=b", "batukota", "warta: url: 'https://blp.example.go.id/?a=b' has a ? or #"),
         ("https://blp.example.go.id/", "Kota Batu", "warta: portal: 'Kota Batu' is no slug of spse.inaproc.id"),
         ("https://blp.example.go.id/", "lpse.x.go.id/eproc4", "warta: portal: 'lpse.x.go.id/eproc4' is no slug"),
-        ("https://blp.example.go.id/", "https://lpse.x.go.id/kota batu", "warta: desk/warta.toml:"),
+        ("https://blp.example.go.id/", "https://lpse.x.go.id/kota batu", "warta: portal: 'https://lpse.x.go.id/kota"),
+        ("http://localhost:8080/", "https://batukota.go.id", "warta: url: 'localhost' is no host name that you own;"),
     ],
 )
 def test_init_refuses_what_cannot_work(warta: Warta, tmp_path: Path, url: str, portal: str, line: str) -> None:
@@ -217,6 +253,26 @@ def test_init_refuses_what_cannot_work(warta: Warta, tmp_path: Path, url: str, p
     assert said.err.count("\n") == 1
     assert portal == "batukota" or "https://" in said.err
     assert not (tmp_path / "desk").exists()
+
+
+def test_init_names_a_contact_that_is_none(warta: Warta, tmp_path: Path) -> None:
+    answers = ("--name", "BLP", "--url", "https://blp.example.go.id/", "--portal", "batukota", "--yes")
+    said = warta("init", "desk", *answers, "--contact", "blp@example.go.id")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert said.err.startswith("warta: contact: 'blp@example.go.id' is not a web address")
+
+
+def test_a_place_that_may_not_be_written_is_told_without_a_number(
+    desk: Path, warta: Warta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    answers = ("--name", "BLP", "--url", "https://blp.example.go.id/", "--portal", "batukota", "--yes")
+    said = warta("init", "other", *answers)
+    assert said.code == 2
+    assert said.err == "warta: other: Permission denied; run it as a user who may, or choose another place\n"
 
 
 def test_crawl_json_prints_one_object_and_nothing_else(desk: Path, warta: Warta) -> None:
@@ -296,8 +352,20 @@ def test_status_and_portals_tell_how_it_stands(desk: Path, warta: Warta) -> None
     assert (told["portal"], told["verdict"], told["healthy"]) == ("malangkota", "ok", True)
     assert told["next_due"]
     assert warta("portals", "--json").json["portals"] == said.json["portals"]
-    assert "malangkota" in warta("portals").out
-    assert "Healthy." in warta("status").out
+    for verb in ("portals", "status"):
+        said = warta(verb)
+        assert "malangkota" in said.out
+        assert "Times are those of Asia/Jakarta." in said.out
+    assert said.out.startswith("Healthy.")
+
+
+def test_status_tells_since_when_a_portal_is_being_read(desk: Path, warta: Warta) -> None:
+    repository = Repository(open_database(f"sqlite:///{desk}/var/warta.db"))
+    with Leases(repository.engine, desk / "var/locks") as leases, leases.take(name_portal("malangkota")):
+        told = warta("status").out
+    assert "never read" not in told
+    assert "malangkota  never ran  never      being read" in told
+    assert "malangkota: being read since 20" in told
 
 
 def test_status_tells_first_what_is_wrong_and_its_mend(
@@ -343,6 +411,7 @@ def test_run_crawls_and_publishes_and_due_waits_for_its_turn(desk: Path, portal:
     asked = len(portal.stats.requests)
     said = warta("run", "--due", "--json")
     assert (said.code, said.json) == (0, {"portals": []})
+    assert warta("run", "--due").out == ""
     assert len(portal.stats.requests) == asked
 
 

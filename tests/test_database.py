@@ -238,11 +238,6 @@ def test_an_address_that_is_none(address: str) -> None:
         open_database(address)
 
 
-def test_a_driver_that_is_not_installed() -> None:
-    with pytest.raises(DatabaseError, match="cannot be used"):
-        open_database("postgresql+nothing://localhost/warta")
-
-
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"cannot be reached; is its server running") as told:
         open_database(f"postgresql+psycopg://warta:geheim@/warta?host={tmp_path}")

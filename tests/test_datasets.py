@@ -209,6 +209,10 @@ def test_the_page_offers_each_file_with_its_size_and_sum(config: Config, kept: R
     assert {"../data/kamus-data.csv", "../data/datapackage.json"} <= links
     assert "data per 24 November 2026" in html
     assert "Akhir pendaftaran" in html
+    # A plain host has no API, so its address is no link here; the search page, which a server made, has one.
+    assert f"<code>{config.publisher.url}api/</code>" in html
+    assert not any("api/" in href for href in links)
+    assert 'href="api/"' in ask(make_app(config, kept, now=lambda: NOW), "/cari.html").body.decode()
     home = (config.public_folder / "index.html").read_text(encoding="utf-8")
     assert 'href="data/index.html"' in home
     assert 'href="../data/index.html"' in (config.public_folder / "feeds/index.html").read_text(encoding="utf-8")

@@ -13,8 +13,10 @@ from sqlalchemy.engine import Engine
 
 from aggregator.config import Config, parse_config
 from aggregator.database import DatabaseError
-from aggregator.health import LEAST_FREE, DatabaseState, Facts, Health, find_codes, tell_health
+from aggregator.health import LEAST_FREE, ChannelState, DatabaseState, Facts, Health, find_codes, tell_health
+from aggregator.leases import Leases, name_host, name_portal
 from aggregator.models import Reading, Run, Sweep, Verdict
+from aggregator.notices import Standing, save_told, start_channel
 from aggregator.queue import Queue
 from aggregator.repository import Repository
 from aggregator.run_log import LastRuns
@@ -116,6 +118,64 @@ def test_quiet_hours_make_nothing_late() -> None:
     assert health.as_dict()["portals"][0]["fresh_until"] == "2026-11-24T16:40:00+07:00"
 
 
+@pytest.mark.parametrize("hours", [2, 23])
+def test_a_long_full_sweep_makes_no_portal_late(hours: int) -> None:
+    now = READ + hours * HOUR
+    held = {name_portal("malangkota"): READ + HOUR / 10}
+    health = judge(replace(GOOD, published=now, held=held), now=now)
+    assert (health.why, health.portals[0].fresh, health.portals[0].healthy) == ([], False, True)
+    assert health.as_dict()["portals"][0]["reading_since"] == "2026-11-24T09:46:00+07:00"
+    assert judge(replace(GOOD, last_runs={}, held=held), now=now).healthy  # the first of all
+
+
+def test_a_run_that_goes_on_for_longer_than_full_every_is_told() -> None:
+    now = READ + 25 * HOUR
+    facts = replace(GOOD, published=now, held={name_portal("malangkota"): READ + HOUR / 10})
+    [told] = explain(facts, now=now)
+    assert told.startswith(
+        "malangkota: a run has been reading it for longer than its full_every (last read well 2026-11-24 09:40 WIB; "
+        "being read since 2026-11-24 09:46 WIB). End it"
+    )
+
+
+def test_a_reading_under_way_does_not_hide_that_the_last_one_failed() -> None:
+    facts = with_run(make_run("malangkota", Verdict.FAILED, READ, "listing: home page: 404"))
+    [told] = explain(replace(facts, held={name_portal("malangkota"): READ + HOUR / 10}))
+    assert told.startswith("malangkota: last run failed: listing (listing: home page: 404; being read since")
+    assert "if it is wrong, mend it in warta.toml" in told
+
+
+@pytest.mark.parametrize(("begun", "is_healthy"), [(READ + HOUR / 2, True), (READ + 2 * HOUR, False)])
+def test_a_portal_may_wait_for_a_sweep_of_its_host_that_began_while_it_was_fresh(
+    begun: datetime, is_healthy: bool
+) -> None:
+    now = READ + 3 * HOUR
+    facts = replace(GOOD, published=now, held={name_host("spse.example.go.id"): begun})
+    health = judge(facts, now=now)
+    assert health.healthy == is_healthy
+    if not is_healthy:
+        assert "4 times its every, while its host is being read" in health.why[0].what
+
+
+def test_a_channel_that_cannot_be_told_is_told_here() -> None:
+    first, last = ChannelState(id="telegram", failures=2, retry_at=READ), ChannelState(id="surel", failures=3)
+    health = judge(replace(GOOD, channels=[first, last, ChannelState(id="x", lacks="url: the environment has no Y")]))
+    assert [trouble.tell(inside=True) for trouble in health.why] == [
+        "channel surel: could not be told, 3 times in a row. See why with: warta notify --test surel"
+    ]
+    assert [trouble.what for trouble in health.warnings] == [
+        "channel telegram: could not be told, 2 times in a row",
+        "channel x: its address is not known here",
+    ]
+    assert "the environment has no Y" in health.as_dict()["warnings"][1]
+    assert "no Y" not in str(health.as_dict(inside=False))
+    assert health.as_dict()["channels"][0] == {
+        "channel": "telegram",
+        "failures": 2,
+        "next_try": "2026-11-24T09:40:00+07:00",
+    }
+
+
 def test_what_was_never_read_is_told_with_its_command() -> None:
     [told] = explain(replace(GOOD, last_runs={}))
     assert told == "malangkota: never read. Is the timer or a worker running? Try: warta crawl malangkota"
@@ -171,6 +231,10 @@ def test_a_portal_that_is_switched_off_does_not_count_and_strangers_are_not_told
         (
             replace(GOOD, queue=Queue(jobs={"waiting": 2}, oldest_waiting=READ, workers=0)),
             "2 jobs wait and no worker is alive. Start one: warta worker",
+        ),
+        (
+            replace(GOOD, queue=Queue(jobs={"waiting": 1}, oldest_waiting=READ, workers=0)),
+            "1 job waits and no worker is alive. Start one: warta worker",
         ),
         (
             replace(GOOD, queue=Queue(jobs={"waiting": 2}, oldest_waiting=READ - HOUR, workers=3)),
@@ -296,6 +360,24 @@ def test_health_is_found_on_both_databases(engine: Engine, tmp_path: Path) -> No
     assert told["database"]["kind"] == engine.dialect.name
     assert told["disk"]["free"] > 0
     assert [trouble.what for trouble in health.why] == ["nothing is published yet"]
+
+
+def test_what_is_read_now_and_whom_nobody_could_tell_is_found_on_both_databases(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WARTA_NOWHERE", raising=False)
+    channel = '[[notify]]\nid = "telegram"\nurl = "env:WARTA_NOWHERE"\non = "failures"\n'
+    config = make_config("malangkota", more=f"{channel}").model_copy(update={"folder": tmp_path})
+    start_channel(engine, "telegram", "status", (), READ)
+    save_told(engine, "telegram", (), (), Standing(about="status", caught_up=READ, failures=4), READ)
+    with Leases(engine, tmp_path) as leases, leases.take(name_portal("malangkota")):
+        health = find_health(config, lambda: Repository(engine), datetime.now(UTC), tmp_path / "public")
+    assert health.portals[0].reading is not None
+    assert [trouble.what for trouble in health.why] == [
+        "nothing is published yet",
+        "channel telegram: could not be told, 4 times in a row",
+    ]
+    assert [trouble.what for trouble in health.warnings] == ["channel telegram: its address is not known here"]
 
 
 def test_a_database_that_cannot_be_opened_is_an_answer_too(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "demo": set[str](),
 }
 SQL_STANDS_IN = {
-    *("repository", "saving", "linking", "statements", "conditions", "database", "versions"),
+    *("repository", "saving", "linking", "statements", "conditions", "database", "connecting", "versions"),
     *("facets", "reports", "yearly", "visits", "sequence", "paging", "histories", "copying"),
     *("leases", "robots", "notices", "sizes", "queue", "queue_connection", "run_log"),
 }

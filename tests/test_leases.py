@@ -27,6 +27,7 @@ from aggregator.leases import (
     LeaseHeld,
     LeaseLost,
     Leases,
+    find_held,
     find_time,
 )
 
@@ -102,6 +103,22 @@ def test_a_name_is_held_by_one(make: Callable[..., Leases]) -> None:
 def test_the_holder_is_named_by_machine_and_process(make: Callable[..., Leases]) -> None:
     with make().take(HOST), pytest.raises(LeaseHeld, match=rf"holds {HOST}: \S+:{os.getpid()}$"):
         make("elsewhere").take(HOST)
+
+
+def test_what_is_held_is_told_with_its_beginning_while_its_holder_lives(
+    make: Callable[..., Leases], engine: Engine, clock: Clock
+) -> None:
+    alive, dead = make(), make("elsewhere")
+    with alive.take(HOST):
+        clock.pass_by(600)
+        alive.beat()
+        dead.take("portal x")
+        assert find_held(engine, clock) == {HOST: NOW, "portal x": clock.now}
+        kill(dead)
+        clock.pass_by(LEASE_LASTS + 1)
+        alive.beat()
+        assert find_held(engine, clock) == {HOST: NOW}
+    assert find_held(engine, clock) == {}
 
 
 def test_the_next_holder_keeps_the_delay_wherever_it_is(make: Callable[..., Leases], clock: Clock) -> None:

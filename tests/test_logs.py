@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from aggregator.database import DatabaseError, open_database, show_address, writing
-from aggregator.lines import FIELDS, mask_secrets, one_line
+from aggregator.lines import FIELDS, count, mask_secrets, one_line, tell_size
 from aggregator.models import Kind, Listing, Reading
 from commands.logs import VARIABLE, JsonLines, LogForm, TextLines, render_fields, set_up_log
 from demo.server import serve
@@ -52,6 +52,28 @@ def test_fields_are_logfmt() -> None:
         'why=""',
         'url="a=b"',
     ]
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "0 jobs"), (1, "1 job"), (2, "2 jobs"), (1204, "1,204 jobs")])
+def test_one_is_not_called_many(number: int, told: str) -> None:
+    assert count(number, "job") == told
+    assert count(number, "entry counts", "entries count").endswith("entry counts" if number == 1 else "entries count")
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(0, "0 B"), (5443, "5.4 kB"), (999_999, "1,000.0 kB"), (7e13, "70,000.0 GB")]
+)
+def test_sizes_are_told_in_the_largest_unit(size: float, told: str) -> None:
+    assert tell_size(size) == told
+
+
+def test_what_the_queue_does_inside_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`warta queue add` says what it did itself."""
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setenv(VARIABLE, "text")
+    set_up_log(LogForm.TEXT, Console(file=StringIO()))
+    for name in ("procrastinate.blueprints", "procrastinate.jobs"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
 
 
 def test_a_line_of_text_cannot_be_forged() -> None:
@@ -91,6 +113,7 @@ def test_no_log_holds_a_password_or_token(formatter: logging.Formatter) -> None:
     secrets = (
         "postgresql+psycopg://warta:hunter2@db/warta",
         "https://bot:hunter2@example.org/?q=1",
+        "postgresql+psycopg://warta:hun@hunter2/hunter2@db/warta",
         "https://hub.example/?x=1&access_token=hunter2&y=2",
         "https://hub.example/?api_key=hunter2",
     )
@@ -190,6 +213,22 @@ def test_json_is_all_that_stands_on_standard_error(tmp_path: Path) -> None:
     [printed] = json.loads(said.stdout)["portals"]
     assert {key: run[key] for key in printed} == printed
     assert (run["level"], run["logger"], run["sweep"]) == ("info", "spiders.crawl", "full")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--log", "json", "crawl", "--limit", "0"], "", "Invalid value for '--limit': Input should be greater"),
+        (["--log=json", "fetch"], "", "No such command 'fetch'; see warta --help"),
+        (["--log", "json", "--nope"], "text", "No such option: --nope; see warta --help"),
+        (["--nope"], "json", "No such option: --nope; see warta --help"),
+    ],
+)
+def test_bad_usage_is_json_too(tmp_path: Path, arguments: list[str], environment: str, message: str) -> None:
+    said = run_warta(tmp_path, *arguments, **{VARIABLE: environment or "text"})
+    told = json.loads(said.stderr)
+    assert (said.returncode, told["level"], told["logger"]) == (2, "error", "warta")
+    assert told["message"].startswith(message)
 
 
 def test_mistakes_are_json_too_and_the_environment_may_ask_for_it(tmp_path: Path) -> None:

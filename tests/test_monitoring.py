@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
@@ -21,7 +22,8 @@ from starlette.types import ASGIApp
 
 from aggregator.config import Config
 from aggregator.database import open_database
-from aggregator.health import tell_health
+from aggregator.health import ChannelState, tell_health
+from aggregator.leases import name_portal
 from aggregator.models import Reading, Verdict
 from aggregator.queue import Queue
 from aggregator.repository import Repository
@@ -35,6 +37,7 @@ from tests.test_health import GOOD, make_config, make_run
 
 NOW = READ + timedelta(minutes=10)
 PATHS = ("/healthz", "/livez", "/metrics")
+LABELS = {"portal", "channel", "verdict", "state", "code"}
 
 
 class Clock:
@@ -168,11 +171,40 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
     for name, family in ours.items():
         assert family.documentation, name
         assert family.type != "unknown", name
-        assert {label for sample in family.samples for label in sample.labels} <= {"portal", "verdict", "state", "code"}
+        assert {label for sample in family.samples for label in sample.labels} <= LABELS
     jobs = {sample.labels["state"]: sample.value for sample in ours["warta_queue_jobs"].samples}
     assert jobs == {"waiting": 2, "running": 0, "failed": 1}
     assert ours["warta_queue_oldest_waiting_seconds"].samples[0].value == 600
     assert ours["warta_workers"].samples[0].value == 3
+
+
+def test_a_quiet_night_is_no_alarm() -> None:
+    """What docs/operations.md has Prometheus watch: in quiet hours the age grows, and nothing is late."""
+    config = make_config("malangkota", more='quiet = "10:00-16:00"\n')
+    body, _ = render_metrics(tell_health(config, GOOD, READ + timedelta(hours=6)), [], {})
+    found = {sample.name: sample.value for family in read_families(body) for sample in family.samples}
+    assert found["warta_portal_freshness_seconds"] > 4 * found["warta_portal_every_seconds"]
+    assert found["warta_portal_healthy"] == 1
+
+
+def test_what_is_under_way_and_who_cannot_be_told_are_numbers() -> None:
+    channels = [ChannelState(id="telegram", failures=5), ChannelState(id="surel")]
+    facts = replace(GOOD, held={name_portal("malangkota"): READ}, channels=channels)
+    body, _ = render_metrics(tell_health(make_config("malangkota", "batukota"), facts, NOW), [], {})
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in read_families(body)
+        for sample in family.samples
+    }
+    assert found["warta_portal_reading", "malangkota"] == 1
+    assert found["warta_portal_reading", "batukota"] == 0
+    assert found["warta_channel_failures", "telegram"] == 5
+    assert found["warta_channel_failures", "surel"] == 0
+    assert found["warta_healthy",] == 0
+
+
+def read_families(body: bytes) -> list[Metric]:
+    return list(text_string_to_metric_families(body.decode()))
 
 
 def test_openmetrics_is_told_to_who_asks_for_it() -> None:

@@ -147,14 +147,13 @@ def test_what_closed_before_it_could_be_told_is_passed_over(engine: Engine) -> N
     made.add(2, deadline=READ - timedelta(days=3))
     made.add(3, deadline=READ + timedelta(days=3))
     made.notify()
-    assert [piece["title"] for url, letter in made.letters for piece in letter["pieces"] if url == "json://x"] == [
-        "Paket 3"
-    ]
     assert [url for url, _ in made.letters] == ["json://x", "json://y"]  # what changes is news whenever it does
-    made.told()
+    made.letters.pop()
+    assert made.told() == ["Paket 3"]
     made.add(2, deadline=READ + timedelta(days=5))  # it is open again
     made.notify()
-    assert "Paket 2" in made.told()
+    made.letters.pop()
+    assert made.told() == ["Paket 2"]
 
 
 def test_a_feed_that_asks_for_deadlines_is_told_of_those(engine: Engine) -> None:
@@ -168,7 +167,7 @@ def test_a_feed_that_asks_for_deadlines_is_told_of_those(engine: Engine) -> None
 
 
 def test_a_flood_is_told_in_short(desk: Desk) -> None:
-    desk.add(*range(100, 150), minutes=60 * 24 * 14)
+    desk.add(*range(100, 150), minutes=60 * 24 * 7)
     assert desk.notify() == [Outcome(channel="telegram", told=50)]
     ((_, letter),) = desk.letters
     assert len(letter["pieces"]) == 11

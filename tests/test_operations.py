@@ -190,3 +190,6 @@ def test_what_is_shown_to_prometheus_names_numbers_that_there_are() -> None:
     named = re.findall(r"warta_\w+", expressions)
     assert named
     assert all(f"`{name}`" in known for name in named)
+    # The age grows in quiet hours and in long sweeps, too: see test_a_quiet_night_is_no_alarm.
+    assert "freshness" not in expressions
+    assert "warta_portal_healthy == 0" in expressions

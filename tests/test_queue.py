@@ -145,6 +145,10 @@ def test_a_portal_is_put_into_the_queue_by_hand_once(yard: Yard, ask: Callable[.
     told = json.loads(ask("queue", "--json"))
     assert told["jobs"] == [job.as_dict()]
     assert told["next"]["portal"] == "dua"
+    shown = ask("queue")
+    assert "Times are those of Asia/Jakarta." in shown
+    for time in (job.since, datetime.fromisoformat(told["next"]["at"])):
+        assert f"{time.astimezone(WIB):%Y-%m-%d %H:%M}" in shown  # both by one clock
     queue = find_queue(yard.repository.engine)
     assert queue is not None
     assert (queue.jobs["waiting"], queue.oldest_waiting) == (1, job.since)

@@ -21,6 +21,7 @@ from aggregator.database import open_database
 from aggregator.models import Run, Sweep, Verdict
 from aggregator.repository import Repository
 from aggregator.retention import Holding, find_newest_full, look_at, plan_removal, prune_archive
+from aggregator.sizes import find_newest_run, find_run_sums
 from spiders.crawl import WHOLE, Order, crawl
 from spiders.replay import replay
 from tests.conftest import CONFIG
@@ -414,6 +415,22 @@ def test_a_crawl_whose_archive_cannot_be_pruned_is_good_all_the_same(
     (run,) = crawl(road.config, road.config.portal, road.repository, Order(), now=road.now)
     assert run.verdict is Verdict.OK
     assert "could not be removed from the archive" in caplog.text
+
+
+def test_a_crawl_forgets_old_runs_when_it_ends(road: Road) -> None:
+    (run,) = crawl(road.config, road.config.portal, road.repository, Order(), now=road.now)
+    for days in (1, 2, 29):
+        at = road.now + days * DAY
+        road.repository.save_run(replace(run, started=at, finished=at))
+    crawl(road.config, road.config.portal, road.repository, Order(dry_run=True), now=road.now + 31 * DAY)
+    assert count_runs(road.repository) == 4
+    crawl(road.config, road.config.portal, road.repository, Order(), now=road.now + 31 * DAY)
+    assert count_runs(road.repository) == 2  # of the last 28 days: this one, and that of two days before
+
+
+def count_runs(repository: Repository) -> int:
+    newest = find_newest_run(repository.engine)
+    return sum(each.runs for each in find_run_sums(repository.engine, 0, newest))
 
 
 # The command --------------------------------------------------------------------------------------------

@@ -24,13 +24,14 @@ import aggregator.database
 import warta as command_line
 from aggregator.archive import Snapshot
 from aggregator.backup import BackupError, restore_backup, save_backup, unpack_backup
-from aggregator.config import DATABASE_URL, Config, load_config
+from aggregator.config import DATABASE_URL, Config, ConfigError, Database, load_config, parse_config
 from aggregator.copying import copy_database
 from aggregator.database import DatabaseError, Instant, metadata, open_database, reading, visits, writing
 from aggregator.filters import Filter
 from aggregator.models import Kind, Reading, Run, Sweep, Verdict
 from aggregator.repository import Repository
 from aggregator.search import FENCE, parse_vector, render_text, render_vector
+from aggregator.settling import settle_config
 from aggregator.visits import Counted, VisitKind, save_visits
 from feeds.publish import publish
 from spiders.replay import replay
@@ -272,6 +273,34 @@ def test_moving_and_back(road: Road, say: Say, postgresql: Server, monkeypatch: 
     assert (road.config.folder / "back.db").exists()
 
 
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+def test_nothing_is_moved_into_memory(road: Road, say: Say, address: str) -> None:
+    road.crawl()
+    code, told = say("db", "move", "--to", address)
+    assert (code, told.count("\n")) == (2, 1), told
+    assert "lies in memory, and would be gone; name a file" in told
+    assert list(road.config.folder.glob(":memory:*")) == []
+
+
+def test_nothing_is_moved_into_itself(
+    road: Road, say: Say, postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever address: at once, not after half a minute of waiting for itself."""
+    monkeypatch.setattr(aggregator.database, "LOCK_PATIENCE", 0.01)
+    road.crawl()
+    folder = road.config.folder
+    (folder / "link").symlink_to("var")
+    for address in ("sqlite:///link/warta.db", f"sqlite:///{folder}//var/../var/warta.db"):
+        code, told = say("db", "move", "--to", address)
+        assert (code, "is the configured database itself" in told, told.count("\n")) == (2, True, 1), told
+    with postgresql.make_database() as made:
+        monkeypatch.setenv(DATABASE_URL, made)
+        road.config = load_config(folder / "warta.toml")
+        open_database(made).dispose()
+        code, told = say("db", "move", "--to", sa.make_url(made).set(password="geheim").render_as_string(False))
+        assert (code, "is the configured database itself" in told, "geheim" in told) == (2, True, False), told
+
+
 def test_there_is_nothing_to_move_yet(road: Road, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATABASE_URL, "sqlite:///none.db")
     for verb in (["db", "move", "--to", "sqlite:///x.db"], ["backup", "x.tar"]):
@@ -312,6 +341,92 @@ def test_a_backup_comes_back_whole(
     assert (run.new, run.changed, repository.find_newest_seq()) == (0, 1, last + 1)
     assert list(new.glob(".warta-*")) == []
     repository.engine.dispose()
+
+
+def test_a_drill_leaves_what_lives_alone(
+    road: Road, say: Say, postgresql: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever the configuration of the backup names, all comes into the new folder, and stays there."""
+    folder, live = road.config.folder, tmp_path / "live"
+    with postgresql.make_database() as made:
+        address = sa.make_url(made).set(password="ge%heim").render_as_string(hide_password=False)
+        with (folder / "warta.toml").open("a", encoding="utf-8") as file:
+            file.write(f'[database]\nurl = "{address}"  # the live one\n')
+            file.write(f"[publish]\ndirectory = '{live}/tree'\n")
+        text = (folder / "warta.toml").read_text(encoding="utf-8")
+        (folder / "warta.toml").write_text(text.replace("[crawl]", f'[crawl]\narchive = "{live}/archive"'))
+        config = load_config(folder / "warta.toml")
+        road.config, road.repository = config, Repository(open_database(made))
+        road.crawl()
+        road.repository.engine.dispose()
+        _, export = say("export", "--format", "jsonl")
+        assert say("backup", "--archive", "kept.tar.zst")[0] == 0
+        kept = {path: path.read_bytes() for path in live.rglob("*.zst")}
+        code, told = say("restore", "kept.tar.zst", "drill")
+        assert (code, "heim" in told) == (0, False), told
+        assert "database.url was postgresql+psycopg://" in told
+        assert f"publish.directory was {live}/tree; in drill/warta.toml it is var/public" in told
+        assert f"The database is sqlite:///{folder}/drill/var/warta.db." in told
+    drill = load_config(folder / "drill/warta.toml")  # the live one is gone by now
+    assert say("--config", "drill/warta.toml", "export", "--format", "jsonl") == (0, export)
+    assert say("--config", "drill/warta.toml", "publish")[0] == 0
+    assert (drill.public_folder, drill.archive_folder) == (folder / "drill/var/public", folder / "drill/var/archive")
+    assert sorted(path.name for path in drill.archive_folder.glob("*.zst")) == sorted(path.name for path in kept)
+    assert {path: path.read_bytes() for path in live.rglob("*.zst")} == kept
+    assert not (live / "tree").exists()
+    assert "# Before it was restored here: url = " in (folder / "drill/warta.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        'database = { url = "postgresql+psycopg:///warta" }\n',
+        'database.url = "postgresql+psycopg:///warta"\n',
+        "[database]\nurl = 'postgresql+psycopg:///warta'\n",
+        '# url = "postgresql+psycopg:///warta"\n[database]\n"url"="postgresql+psycopg:///warta" # live\n',
+        '[database]\nurl = "sqlite:////srv/warta/var/warta.db"\n',
+        '[database]\nurl = "sqlite:///../warta.db"\n',
+    ],
+)
+def test_a_database_outside_of_the_folder_is_named_inside(tables: str, tmp_path: Path) -> None:
+    text = tables + HEAD if tables.startswith("database") else HEAD + tables
+    path = tmp_path / "warta.toml"
+    settled, told = settle_config(text, path, has_database=False)
+    before, after = parse_config(text, path), parse_config(settled, path)
+    assert after == before.model_copy(update={"database": Database()})
+    assert len(told) == 1
+    assert settle_config(settled, path, has_database=False) == (settled, [])
+    assert settle_config(text, path, has_database=True) == (text, [])
+
+
+def test_what_lies_in_the_folder_stays_and_what_is_not_understood_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "warta.toml"
+    text = HEAD + '[database]\nurl = "sqlite:///mine/warta.db"\n[publish]\ndirectory = "tree"\n'
+    assert settle_config(text, path, has_database=False) == (text, [])
+    odd = HEAD + '[database]\nurl = """\\\npostgresql+psycopg:///warta"""\n'
+    with pytest.raises(ConfigError, match=r"database\.url of the backup names a place outside of its folder, written"):
+        settle_config(odd, path, has_database=False)
+
+
+def test_a_restore_that_is_refused_leaves_no_folder(
+    road: Road, say: Say, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road.crawl()
+    folder = road.config.folder
+    assert say("backup", "kept.tar.zst")[0] == 0
+    (folder / "cut.tar.zst").write_bytes((folder / "kept.tar.zst").read_bytes()[:5000])
+    code, told = say("restore", "cut.tar.zst", "a/new")
+    assert (code, told.count("\n")) == (2, 1), told
+    assert "cut.tar.zst cannot be restored: it was cut short or damaged, or is no backup; nothing was written" in told
+    assert not (folder / "a").exists()
+    monkeypatch.setenv(DATABASE_URL, f"sqlite:///{folder}/var/warta.db")
+    code, told = say("restore", "kept.tar.zst", "new")
+    assert (code, told.count("\n")) == (2, 1), told
+    assert f"holds something already (in tenders): name an empty one; nothing was written ({DATABASE_URL} names" in told
+    assert not (folder / "new").exists()
+    (folder / "mine").mkdir()
+    assert say("restore", "kept.tar.zst", "mine")[0] == 2
+    assert list((folder / "mine").iterdir()) == []  # what was there before stays
 
 
 def test_restoring_refuses_to_write_over_anything(road: Road, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

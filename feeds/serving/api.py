@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
@@ -53,6 +54,15 @@ class _Unknown(ValueError):
     """A parameter that only answers tell, and none has told; the message is its name."""
 
 
+class _Whatever(StringConvertor):
+    """The rest of a path, also where it holds line breaks, which Starlette's own ``path`` does not take."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("whatever", _Whatever())
+
+
 class Api:
     """What programs ask for, as files ready to send. The arguments are those of ``make_app``."""
 
@@ -84,7 +94,7 @@ class Api:
             Route(f"/{API_PATH}releases", _Answer(lambda _, raw: self._find_releases(raw))),
             Route(tender, _Answer(partial(self._find_tender, self._render_tender))),
             Route(f"{tender}/releases", _Answer(partial(self._find_tender, self._render_history))),
-            Route(f"/{API_PATH}{{rest:path}}", _Answer(_find_nothing)),
+            Route(f"/{API_PATH}{{rest:whatever}}", _Answer(_find_nothing)),
         ]
 
     async def _find_tenders(self, raw: str) -> HeldFile:
