@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -70,7 +71,7 @@ def explained(url: URL) -> Iterator[None]:
     """Every error of the database at ``url`` comes as DatabaseError, or as DatabaseAway where it passes."""
     try:
         yield
-    except (SQLAlchemyError, OSError, ImportError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:  # sqlite3.Error: of a bare cursor
         raise (DatabaseAway if _is_away(error) else DatabaseError)(_explain(url, error)) from error
 
 
@@ -109,6 +110,7 @@ _MENDS = {
     "database is locked": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
     "lock timeout": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
     "disk is full": "has no room left on its disk; what was saved before is kept",
+    "disk I/O error": "cannot be read or written; is its disk full, or broken?",
     "No space left": "has no room left on its disk; what was saved before is kept",
     "permission denied for": "does not let this user make or write its tables; make the user its owner",
     "resolve host|translate host name": "cannot be reached, for nobody knows its host; check its spelling",

@@ -59,13 +59,15 @@ def run(
 
     [dim]*/5 * * * *  cd /srv/warta && warta run --due[/]
     """
+    from aggregator.patience import PatientRepository, persist
     from aggregator.runs import find_due, find_next
     from feeds.notifying import notify
     from feeds.publish import publish as publish_tree
     from spiders.crawl import Order
 
     config = load_config(context.obj)
-    repository = open_repository(config)
+    # A timer does not wait for whoever started the database anew.
+    repository = PatientRepository(persist(lambda: open_repository(config)).engine)
     last, now = repository.find_last_runs(), datetime.now(UTC)
     if due:
         chosen = find_due(config.portal, last, now)

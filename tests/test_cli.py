@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 
 import warta as command_line
-from aggregator.config import DATABASE_URL, load_config
+from aggregator.config import DATABASE_URL, Config, load_config
+from aggregator.connecting import DatabaseAway
 from aggregator.database import open_database
 from aggregator.filters import Filter
 from aggregator.leases import Leases, name_portal
 from aggregator.repository import Repository
-from commands import terminal
+from commands import crawling, terminal
+from commands.asking import open_repository
 from demo.server import Server, serve
 from demo.spse import Portal
 from demo.world import World
@@ -495,3 +497,19 @@ def test_where_nobody_watches_the_log_tells_once_a_minute(
     monkeypatch.setattr(terminal, "LOG_EVERY", 60.0)
     warta("crawl")
     assert [record for record in caplog.records if record.name == "warta"] == []
+
+
+def test_a_run_waits_for_a_database_that_is_being_started(
+    desk: Path, warta: Warta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def open_late(config: Config) -> Repository:
+        asked.append(True)
+        if len(asked) == 1:
+            raise DatabaseAway("the database system is starting up")
+        return open_repository(config)
+
+    monkeypatch.setattr(crawling, "open_repository", open_late)
+    assert warta("run").code == 0
+    assert len(asked) == 2

@@ -113,3 +113,8 @@ def test_a_database_is_itself_by_any_address(address: str) -> None:
     assert identities[0] == identities[1] != identities[2] == ()
     for engine in engines:
         engine.dispose()
+
+
+def test_a_disk_that_is_full_when_the_database_is_opened_is_told() -> None:
+    with pytest.raises(DatabaseError, match="has no room left on its disk; what was saved before is kept"):
+        open_database("sqlite:////dev/full")
