@@ -49,6 +49,23 @@ def _match_vector(element: Matches, compiler: SQLCompiler, **options: Any) -> st
     return f"{compiler.process(text, **options)} @@ CAST({compiler.process(tsquery, **options)} AS tsquery)"
 
 
+class Aside(FunctionElement[str]):
+    """A column whose own index SQLite is not to use: it keeps no statistics and takes any value for rare."""
+
+    inherit_cache = True
+    type = sa.String()
+
+
+@compiles(Aside, "sqlite")
+def _set_aside(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(Aside, "postgresql")
+def _leave(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
 def select_tenders(
     columns: list[Any],
     wanted: Filter,
@@ -98,12 +115,8 @@ def is_common(connection: Connection, wanted: Filter) -> bool:
     return bool(plan["Plan"]["Plan Rows"] > MOST_COLLECTED)
 
 
-def order(wanted: Filter, *, common: bool = True, mixed: bool = True) -> list[sa.ColumnElement[Any]]:
-    """The order that ``wanted`` asks for; position breaks ties, so that it is always the same.
-
-    Not ``mixed``: either all that is found tells what the order looks at first, or nothing of it does. No index of
-    PostgreSQL has the highest first and those that tell nothing last.
-    """
+def order(wanted: Filter, *, common: bool = True) -> list[sa.ColumnElement[Any]]:
+    """The order that ``wanted`` asks for; position breaks ties, so that it is always the same."""
     newest, first = newest_first(wanted, common=common).desc(), looked_at_first(wanted)
     match wanted.sort:
         case Sort.PUBLISHED:
@@ -111,7 +124,7 @@ def order(wanted: Filter, *, common: bool = True, mixed: bool = True) -> list[sa
         case Sort.DEADLINE:
             return [first.asc().nulls_last(), newest]
         case Sort.VALUE:
-            return [first.desc().nulls_last() if mixed else first.desc(), newest]
+            return [first.desc().nulls_last(), newest]
         case Sort.CHANGED:
             return [first.desc(), newest]
 
@@ -172,14 +185,13 @@ def _means(wanted: Filter) -> Condition:
 
 def _conditions(wanted: Filter, ordered: bool) -> Iterator[Condition]:
     column = tenders.c
-    # SQLite takes every kind and status for rare: it would sort all of one to find the first few of another order, in
-    # whose index both stand.
+    # SQLite would sort all of a kind or status to find the first few of another order, in whose index both stand.
     leads = not ordered or wanted.key or wanted.sort is Sort.PUBLISHED or (wanted.kind and set(wanted.kind) <= _RARE)
     for coded, codes in (
-        (column.kind if leads else column.kind.concat(""), wanted.kind),
+        (column.kind if leads else Aside(column.kind), wanted.kind),
         (column.category, wanted.category),
         (column.method, wanted.method),
-        (column.status if leads else column.status.concat(""), wanted.status),
+        (column.status if leads else Aside(column.status), wanted.status),
         (column.key, wanted.key),
     ):
         if codes:

@@ -51,9 +51,11 @@ def find_page(
         common = is_common(connection, wanted)
         statement = select_tenders(
             [*_COLUMNS, value], wanted, now, zone, apart=apart, only=only, common=common, ordered=True
-        ).order_by(*order(wanted, common=common, mixed=False))
-        for part in _split(wanted, after, newest_first(wanted, common=common)):
-            rows = connection.execute(statement.where(part).limit(limit - len(found))).mappings().all()
+        )
+        place, whole = newest_first(wanted, common=common), order(wanted, common=common)
+        for part, tells in _split(wanted, after, place):
+            in_order = statement.where(part).order_by(*(whole if tells else [place.desc()]))
+            rows = connection.execute(in_order.limit(limit - len(found))).mappings().all()
             records = list(map(parse_record, rows)) if apart else compile_rows(connection, rows, only)
             found += zip(records, [Place(row["value"], row["position"]) for row in rows], strict=True)
             if len(found) == limit:
@@ -61,20 +63,23 @@ def find_page(
     return found
 
 
-def _split(wanted: Filter, after: Place | None, position: sa.ColumnElement[int]) -> Iterator[sa.ColumnElement[bool]]:
-    """What lies behind ``after``, in parts that follow each other: each is a range of one index."""
+def _split(
+    wanted: Filter, after: Place | None, position: sa.ColumnElement[int]
+) -> Iterator[tuple[sa.ColumnElement[bool], bool]]:
+    """What lies behind ``after``, in parts that follow each other: each is a range of one index. With each whether its
+    tenders tell what the order looks at first; else positions alone order them."""
     column = looked_at_first(wanted)
     older = sa.true() if after is None else position < after.position
     if wanted.sort is Sort.PUBLISHED:
-        yield older
+        yield older, False
     elif after is not None and after.value is None:
-        yield sa.and_(column.is_(None), older)
+        yield sa.and_(column.is_(None), older), False
     else:
         if after is None:
-            yield column.is_not(None)
+            yield column.is_not(None), True
         elif wanted.sort is Sort.DEADLINE:
-            yield sa.and_(column >= after.value, sa.or_(column > after.value, older))
+            yield sa.and_(column >= after.value, sa.or_(column > after.value, older)), True
         else:
-            yield sa.and_(column <= after.value, sa.or_(column < after.value, older))
+            yield sa.and_(column <= after.value, sa.or_(column < after.value, older)), True
         if wanted.sort is not Sort.CHANGED:  # which each tender has
-            yield column.is_(None)
+            yield column.is_(None), False

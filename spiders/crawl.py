@@ -17,7 +17,6 @@ from typing import Any, Self, TypeVar
 
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.settings import Settings
-from scrapy.signals import request_left_downloader
 from scrapy.utils.reactor import install_reactor, is_reactor_installed
 
 import spiders.settings
@@ -298,11 +297,6 @@ class _Crawl:
         settings = make_settings(self.config, portal)
         settings.set("DOWNLOAD_DELAY", self._find_delay(portal))
         crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)
-
-        def note_request() -> None:
-            self._note_request(crawler, portal.host)
-
-        crawler.signals.connect(note_request, request_left_downloader)
         with ExitStack() as stack:
             archive = Archive(self.config.archive_folder, self.repository)
             # Set one by one on the crawler: it takes a deep copy of the settings it is made with.
@@ -318,6 +312,9 @@ class _Crawl:
             }.items():
                 crawler.settings.set(name, value)
             requests, reason = await self._run_spider(portal, crawler, tally, leases)
+        # The next run on the host keeps the delay, too.
+        if isinstance(crawler.spider, PortalSpider):
+            self._asked[portal.host] = max(self._asked.get(portal.host, 0.0), crawler.spider.asked)
         stopped = reason == "shutdown" and self._stopped.is_set()
         if stopped:
             tally.report(Problem("stopped", "before its end; what was read is kept, and it is due again"))
@@ -333,11 +330,6 @@ class _Crawl:
             self.repository.save_run(run)
         except DatabaseError as error:
             logger.error("%s: this run is not kept: %s", run.portal, error)
-
-    def _note_request(self, crawler: Crawler, host: str) -> None:
-        """When the last request was sent, so that the next run on the host keeps the delay, too."""
-        for slot in crawler.engine.downloader.slots.values() if crawler.engine else ():
-            self._asked[host] = max(self._asked.get(host, 0.0), slot.lastseen)
 
     async def _run_spider(
         self, portal: Portal, crawler: Crawler, tally: Tally, leases: Sequence[Lease]

@@ -8,8 +8,10 @@ that a host is asked for, so there are no callbacks.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +116,8 @@ class PortalSpider(scrapy.Spider):
     task: Visit
     tally: Tally
     archive: Archive | None
+    asked = 0.0  # when the last request had arrived at the latest: seconds of the monotonic clock
+    _fastest = math.inf  # the shortest that an answer took, in seconds
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -134,6 +138,7 @@ class PortalSpider(scrapy.Spider):
         spider.archive = crawler.settings.get("WARTA_ARCHIVE")
         spider.allowed_domains = [urlsplit(portal.url).hostname or ""]
         crawler.signals.connect(spider._obey_crawl_delay, signals.robots_parsed)
+        crawler.signals.connect(spider._count_from_arrival, signals.request_left_downloader)
         return spider
 
     @classmethod
@@ -254,6 +259,14 @@ class PortalSpider(scrapy.Spider):
         """robots.txt's Crawl-delay raises ``delay``; Scrapy reads it but does not apply it."""
         agent = self.crawler.settings["USER_AGENT"]
         self._delay_at_least(robotparser.crawl_delay(agent) or 0.0)
+
+    def _count_from_arrival(self) -> None:
+        """The delay is kept at the host, too: Scrapy counts it from when it decides to send, and a process that has to
+        wait for its turn sends later. An answer that took longer than the fastest may have been asked for so late."""
+        engine, now = self.crawler.engine, time.monotonic()
+        for slot in engine.downloader.slots.values() if engine else ():
+            self._fastest = min(self._fastest, now - slot.lastseen)
+            slot.lastseen = self.asked = now - self._fastest
 
     def _slow_down(self) -> None:
         engine = self.crawler.engine

@@ -276,6 +276,7 @@ def _represent(
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
         **({"Access-Control-Allow-Origin": "*"} if is_feed or is_api or path == "status.json" or is_data else {}),
+        **({"Access-Control-Expose-Headers": "ETag"} if is_api else {}),
         **({"Link": link} if link else {}),
     }
     full = {
