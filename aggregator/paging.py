@@ -54,7 +54,8 @@ def find_page(
         )
         place, whole = newest_first(wanted, common=common), order(wanted, common=common)
         for part, tells in _split(wanted, after, place):
-            in_order = statement.where(part).order_by(*(whole if tells else [place.desc()]))
+            by = whole if tells or wanted.changed_since else [place.desc()]  # few changed: see looked_at_first
+            in_order = statement.where(part).order_by(*by)
             rows = connection.execute(in_order.limit(limit - len(found))).mappings().all()
             records = list(map(parse_record, rows)) if apart else compile_rows(connection, rows, only)
             found += zip(records, [Place(row["value"], row["position"]) for row in rows], strict=True)

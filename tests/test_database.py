@@ -78,6 +78,9 @@ def opened() -> Iterator[Open]:
         yield open_
 
 
+OWN_WAYS = ("tender_text", "ix_tenders_amount_")  # what each database has in its own way
+
+
 def test_migrations_make_the_tables_of_the_program(unmade: str, opened: Open) -> None:
     engine = opened(unmade)
     with engine.connect() as connection:
@@ -85,7 +88,7 @@ def test_migrations_make_the_tables_of_the_program(unmade: str, opened: Open) ->
             connection,
             opts={
                 "compare_type": True,
-                "include_object": lambda item, name, kind, *_: not (name or "").startswith("tender_text"),
+                "include_object": lambda item, name, kind, *_: not (name or "").startswith(OWN_WAYS),
             },
         )
         assert compare_metadata(context, metadata) == []

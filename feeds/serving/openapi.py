@@ -58,7 +58,9 @@ def make_description(config: Config) -> Schema:
                 400,
             ),
             tender: _get("One tender, as its own source tells it.", identity, "Tender", 400, 404),
-            f"{tender}/releases": _get("All recorded changes of one tender, oldest first.", identity, "History", 400, 404),
+            f"{tender}/releases": _get(
+                "All recorded changes of one tender, oldest first.", identity, "History", 400, 404
+            ),
             "/releases": _get(
                 "Every recorded change in the order it was kept, each with its tender as it left it, as its own "
                 "source tells it. Who goes on from `last` never misses one.",

@@ -53,13 +53,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", "entry", name="pk_notices"),
     )
     op.create_index("ix_tenders_kind_position", "tenders", ["kind", "position"])
-    for first in ("closes", "amount", "changed"):
-        op.drop_index(f"ix_tenders_{first}", "tenders")
-        columns = [first, "position", "kind", "status"]
-        op.create_index(f"ix_tenders_{'_'.join(columns)}", "tenders", columns)
+    _widen_orders()
     _mark_turns()
     for name in NAMES.c:  # as search.fold_name has them: longer ones no index of PostgreSQL holds
         op.execute(sa.update(NAMES).where(sa.func.length(name) > 500).values({name: sa.func.substr(name, 1, 500)}))
+
+
+def _widen_orders() -> None:
+    # PostgreSQL has the highest first and those without a value last only from an index of that very order.
+    is_postgresql = op.get_bind().dialect.name == "postgresql"
+    highest = [sa.text("amount DESC NULLS LAST"), sa.text("position DESC")] if is_postgresql else ["amount", "position"]
+    orders = {"closes": ["closes", "position"], "amount": highest, "changed": ["changed", "position"]}
+    for first, columns in orders.items():
+        op.drop_index(f"ix_tenders_{first}", "tenders")
+        op.create_index(f"ix_tenders_{first}_position_kind_status", "tenders", [*columns, "kind", "status"])
 
 
 def _mark_turns() -> None:
