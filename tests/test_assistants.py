@@ -156,7 +156,7 @@ def test_a_search_is_the_search_of_all_others(served: tuple[Repository, Config])
         ("search_tenders", {"limit": 51}, "less than or equal to 50"),
         ("get_tender", {"portal": "malangkota", "kind": "tender", "key": "9"}, "search_tenders finds the ones"),
         ("get_tender", {"portal": "malangkota"}, "kind"),
-        ("list_changes", {"since": "soon"}, "'soon' is not a date"),
+        ("list_changes", {"since": "soon"}, "since: 'soon' is not a date"),
         ("list_changes", {"events": ["gone"]}, "'withdrawn'"),
     ],
 )

@@ -52,7 +52,7 @@ def find_all(path: Path, name: str) -> list[str]:
     return [value for _, directive, value in read_unit(path) if directive == name]
 
 
-def parse_warta(words: list[str]) -> None:
+def assert_understood(words: list[str]) -> None:
     """Fails where the command line would not understand the words after ``warta``."""
     command, words = COMMANDS, list(words)
     while words and (inner := getattr(command, "commands", {}).get(words[0])):
@@ -145,7 +145,7 @@ def starts() -> list[str]:
 
 @pytest.mark.parametrize("line", starts())
 def test_the_command_line_understands_every_unit(line: str) -> None:
-    parse_warta(shlex.split(line))
+    assert_understood(shlex.split(line))
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_the_lock_of_the_image_is_part_of_that_of_the_tests() -> None:
 def test_the_image_serves_and_asks_itself_whether_it_lives() -> None:
     calls = {word: rest for word, rest in instructions() if word in {"ENTRYPOINT", "CMD"}}
     assert yaml.safe_load(calls["ENTRYPOINT"]) == ["warta"]
-    parse_warta(yaml.safe_load(calls["CMD"]))
+    assert_understood(yaml.safe_load(calls["CMD"]))
     [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]
     program = yaml.safe_load(check.split(" CMD ")[1])
     assert program[:2] == ["python", "-c"]
@@ -306,7 +306,7 @@ def test_compose_names_only_what_there_is() -> None:
 
 def test_compose_calls_what_the_command_line_understands() -> None:
     assert [name for name, service in COMPOSE["services"].items() if "command" in service] == ["worker"]
-    parse_warta(COMPOSE["services"]["worker"]["command"])
+    assert_understood(COMPOSE["services"]["worker"]["command"])
 
 
 def test_the_nginx_of_compose_is_that_of_a_site_with_another_upstream() -> None:

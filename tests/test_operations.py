@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from aggregator.config import DATABASE_URL
 from demo import server, spse, world
 from tests.conftest import ROOT
-from tests.test_deploy import parse_warta
+from tests.test_deploy import assert_understood
 
 TEXT = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 STEPS = ("1. Install", "2. Configure, and look", "3. Services and timers", "4. nginx", "5. Check")
@@ -163,7 +163,7 @@ def test_a_secret_that_systemd_would_read_otherwise_is_refused(machine: Path) ->
 def test_cron_calls_what_was_installed() -> None:
     [line] = re.findall(r"^\*/5 \* \* \* \*  root  (\S+) (.*)$", TEXT, re.MULTILINE)
     assert f"deploy/warta {line[0]}" in section("1. Install")
-    parse_warta(shlex.split(line[1]))
+    assert_understood(shlex.split(line[1]))
 
 
 def test_every_shown_command_of_warta_is_understood() -> None:
@@ -172,7 +172,7 @@ def test_every_shown_command_of_warta_is_understood() -> None:
     shown = [line for block in (*fences("text"), *fences("bash")) for line in lines.findall(block)]
     assert len(shown) > 12
     for line in shown:
-        parse_warta(shlex.split(line.replace("$DESK", "/var/lib/warta"), comments=True))
+        assert_understood(shlex.split(line.replace("$DESK", "/var/lib/warta"), comments=True))
 
 
 def test_units_and_files_that_are_named_exist() -> None:

@@ -105,7 +105,7 @@ class Assistants:
     ) -> Changes:
         events = frozenset(Event(event) for event in asked.pop("events") or ())
         wanted = _parse_filter(asked)
-        first = _parse_filter({"changed_since": since}).changed_since if since else None
+        first = _parse_since(since) if since else None
         start = first.resolve(self._now(), self._zone, end=False) if first else None
         with _Explained():
             found = self._look().find_releases(wanted, events, limit + 1)
@@ -239,6 +239,14 @@ def _tell_shortly(release: Release) -> dict[str, Any]:
     also = [each["field"] for each in told["changes"] if each["field"] in _LONG]
     kept = {name: told[name] for name in ("seq", "portal", "kind", "key", "time", "events")}
     return {**kept, "changes": short, **({"also_changed": also} if also else {})}
+
+
+def _parse_since(text: str) -> Moment | None:
+    """As the filter's key has it, under the name that it has here."""
+    try:
+        return Filter.parse({"changed_since": text}).changed_since
+    except FilterError as error:
+        raise ToolError(f"since: {error.why}") from error
 
 
 def _parse_filter(asked: Mapping[str, Any]) -> Filter:
