@@ -103,8 +103,17 @@ def type_in(machine: Path, *parts: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
 
 
-def test_from_nothing_to_a_service_and_back_from_a_backup(machine: Path) -> None:
-    done = type_in(machine, *map(section, STEPS), section("Backup and restore"))
+Said = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def installed(machine: Path) -> Said:
+    """What was said while the machine was set up, from nothing, and a backup was put back."""
+    return type_in(machine, *map(section, STEPS), section("Backup and restore"))
+
+
+def test_from_nothing_to_a_service_and_back_from_a_backup(machine: Path, installed: Said) -> None:
+    done = installed
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "Healthy." in done.stdout
@@ -124,7 +133,7 @@ def test_from_nothing_to_a_service_and_back_from_a_backup(machine: Path) -> None
     assert enabled == ["warta.service warta-run.timer warta-backup.timer"]
 
 
-def test_an_upgrade_starts_again_what_ran_and_nothing_else(machine: Path) -> None:
+def test_an_upgrade_starts_again_what_ran_and_nothing_else(machine: Path, installed: Said) -> None:
     done = type_in(machine, section("Upgrades"))
     assert done.returncode == 0, done.stderr
     log = (machine / "log").read_text(encoding="utf-8")
@@ -133,7 +142,7 @@ def test_an_upgrade_starts_again_what_ran_and_nothing_else(machine: Path) -> Non
     assert log.rstrip().endswith(f"systemctl start {ran}")
 
 
-def test_hands_get_what_services_get(machine: Path) -> None:
+def test_hands_get_what_services_get(machine: Path, installed: Said) -> None:
     """The program is the one of the services, in their database, whatever a secret is made of."""
     secret = "postgresql+psycopg://warta:a$b&c;d#e@localhost:1/x y"
     (machine / "etc/warta/env").write_text(f"# of services\n\n{DATABASE_URL}={secret}\nWARTA_TOKEN=$HOME", "utf-8")
@@ -151,7 +160,7 @@ def test_hands_get_what_services_get(machine: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_secret_that_systemd_would_read_otherwise_is_refused(machine: Path) -> None:
+def test_a_secret_that_systemd_would_read_otherwise_is_refused(machine: Path, installed: Said) -> None:
     (machine / "etc/warta/env").write_text('WARTA_TOKEN="rahasia"\n', encoding="utf-8")
     done = type_in(machine, "```bash\nwarta status\n```")
     (machine / "etc/warta/env").unlink()
