@@ -169,10 +169,16 @@ def start(line: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_the_unit_of_runs_reads_and_publishes(desk: Path) -> None:
+@pytest.fixture(scope="module")
+def code(desk: Path) -> int:
+    """The exit code of the unit of runs, in that folder."""
     [line] = find_all(DEPLOY / "systemd/warta-run.service", "ExecStart")
     with start(line, desk) as run:
-        assert run.wait(120) == 0
+        return run.wait(120)
+
+
+def test_the_unit_of_runs_reads_and_publishes(desk: Path, code: int) -> None:
+    assert code == 0
     assert (desk / "var/public/index.html").exists()
 
 
@@ -189,7 +195,8 @@ def test_the_unit_of_the_site_ends_when_it_is_told_to(desk: Path) -> None:
         assert time.monotonic() - began < 20
 
 
-def test_the_unit_of_backups_leaves_a_backup_and_removes_old_ones(desk: Path) -> None:
+def test_the_unit_of_backups_leaves_a_backup_and_removes_old_ones(desk: Path, code: int) -> None:
+    assert code == 0
     unit = DEPLOY / "systemd/warta-backup.service"
     for name in ("ExecStartPre", "ExecStart"):
         [line] = find_all(unit, name)
