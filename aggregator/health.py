@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from aggregator.config import Config, Portal
 from aggregator.leases import name_host, name_portal
 from aggregator.lines import count
-from aggregator.models import CONTRACT, PROBLEMS, Run, Verdict
 from aggregator.queue import FAILED, RUNNING, WAITING, Queue
 from aggregator.run_log import LastRuns
 from aggregator.runs import find_next
+from aggregator.verdicts import CONTRACT, PROBLEMS, Run, Verdict
 
 LATE = 4  # times `every`: a reading so long ago, or a publish so far behind the last run, is not healthy
 LEAST_FREE = 500_000_000  # bytes: below, a crawl or a publish may soon find no room

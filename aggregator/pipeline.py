@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from aggregator.models import Kind, Listing, Problem, Reading, Visit
+from aggregator.models import Kind, Listing, Reading, Visit
 from aggregator.repository import Repository
 from aggregator.runs import Tally
+from aggregator.verdicts import Problem
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler

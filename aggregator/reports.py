@@ -15,8 +15,9 @@ from sqlalchemy.engine import Engine
 
 from aggregator.conditions import told_by
 from aggregator.database import reading, runs, tenders
-from aggregator.models import Kind, Status, Verdict
+from aggregator.models import Kind, Status
 from aggregator.rows import LAST_NUMBER, position
+from aggregator.verdicts import Verdict
 
 MOST_ENTITIES = 10
 

@@ -20,7 +20,7 @@ from aggregator.database import find_file, listed, listings, reading, releases, 
 from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
-from aggregator.models import Event, Kind, Known, Reading, Record, Release, Run, Status
+from aggregator.models import Event, Kind, Known, Reading, Record, Release, Status
 from aggregator.rows import LAST_NUMBER, Columns, parse_record, parse_release, position, position_time
 from aggregator.run_log import GOOD, LastRuns, find_last_runs, find_verdict_turns, forget_runs, save_run
 from aggregator.saving import (
@@ -35,6 +35,7 @@ from aggregator.saving import (
     write_members,
 )
 from aggregator.statements import CHUNK, chunks
+from aggregator.verdicts import Run
 from aggregator.versions import Told, Version, find_told, find_versions
 
 HOME = 0  # the year under which a portal's home page is kept as a listing

@@ -10,8 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from aggregator.database import from_micros, to_micros
-from aggregator.models import Award, Change, Event, Kind, Money, Record, Release, Run, Sweep, Tender, Verdict
+from aggregator.models import Award, Change, Event, Kind, Money, Record, Release, Sweep, Tender
 from aggregator.search import fold, fold_name
+from aggregator.verdicts import Run, Verdict
 
 MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
 

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from aggregator.database import reading, runs, writing
-from aggregator.models import Run, Sweep, Verdict
+from aggregator.models import Sweep
 from aggregator.rows import parse_run, run_row
 from aggregator.saving import next_number
 from aggregator.statements import chunks, list_portals
+from aggregator.verdicts import Run, Verdict
 
 # Four times the week that readers are shown day by day (feeds.pages.portals). A country's 790 portals, read every
 # quarter of an hour, then keep 2 million runs, and not 28 million a year.

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from aggregator.config import Portal
-from aggregator.models import PROBLEMS, Problem, Run, Sweep, Verdict, Visit
+from aggregator.models import Sweep, Visit
 from aggregator.run_log import LastRuns
+from aggregator.verdicts import PARTIAL_ABOVE, Problem, Run, decide_verdict, error_rate
 
 TOLD_IN_FULL = 10  # problems of one code that a run's reasons name; of the others it tells the number
-
-_SEVERITY = (Verdict.OK, Verdict.PARTIAL, Verdict.FAILED, Verdict.BLOCKED)
-
-# Shares of requests that failed after all retries (as in the open-contracting data registry).
-_PARTIAL_ABOVE = 0.01
-_FAILED_ABOVE = 0.15
-_FAILED_FROM = 3  # errors: one broken page of a small run is no broken portal
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMER_JITTER = timedelta(seconds=30)  # a timer's next turn may come this much early, and must not be passed over
@@ -87,26 +81,13 @@ class Tally:
     def _reasons(self, requests: int) -> tuple[str, ...]:
         told = [f"{problem}" + (f", {count} times" if count > 1 else "") for problem, count in self.problems.items()]
         told += [f"{code}: {count} more" for code, count in self.untold.items()]
-        if _error_rate(requests, self.errors) > _PARTIAL_ABOVE:
+        if error_rate(requests, self.errors) > PARTIAL_ABOVE:
             told.append(f"errors: {self.errors} of {requests} requests failed")
         return tuple(told)
 
     def _changed(self) -> None:
         if self.on_change:
             self.on_change()
-
-
-def decide_verdict(codes: Iterable[str], requests: int, errors: int) -> Verdict:
-    """The worst that the problems with these ``codes`` (keys of PROBLEMS) and the share of failed requests force."""
-    rate = _error_rate(requests, errors)
-    verdicts = [PROBLEMS[code] or Verdict.OK for code in codes]
-    failed = rate > _FAILED_ABOVE and errors >= _FAILED_FROM
-    verdicts.append(Verdict.FAILED if failed else Verdict.PARTIAL if rate > _PARTIAL_ABOVE else Verdict.OK)
-    return max(verdicts, key=_SEVERITY.index)
-
-
-def _error_rate(requests: int, errors: int) -> float:
-    return errors / max(requests, errors, 1)
 
 
 # What is due -----------------------------------------------------------------------------------------------

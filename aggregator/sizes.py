@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 from aggregator.archive import CARRIED
 from aggregator.database import DatabaseError, find_database_file, reading, releases, runs, snapshots, tenders
 from aggregator.health import DatabaseState
-from aggregator.models import Verdict
 from aggregator.statements import list_portals
+from aggregator.verdicts import Verdict
 
 MOST_SUMMED = 100_000  # runs that one question adds up: about 0.1 s
 

@@ -29,9 +29,10 @@ from rich.table import Table
 from aggregator.config import DATABASE_URL, load_config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Event, Run, Sweep, Verdict
+from aggregator.models import Event, Sweep
 from aggregator.queue import RUNNING, Job, find_jobs, prepare_queue
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from commands.asking import open_repository
 from commands.logs import LogForm, set_up_log
 from commands.terminal import err

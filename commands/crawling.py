@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from aggregator.config import Config, Portal, load_config
-from aggregator.models import Run, Sweep
+from aggregator.models import Sweep
+from aggregator.verdicts import Run
 from commands.asking import PortalIds, choose_portals, look_at_repository, open_repository, read_filter, split_words
 from commands.terminal import AsJson, finish, out, print_json, show_progress
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from aggregator.config import Portal
 from aggregator.files import writing_whole
 from aggregator.lines import one_line
-from aggregator.models import Run, Verdict
+from aggregator.verdicts import Run, Verdict
 
 if TYPE_CHECKING:
     from aggregator.runs import Tally

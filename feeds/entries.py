@@ -12,8 +12,9 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from aggregator.config import Portal, Publisher
-from aggregator.models import Kind, Record, Release, Run, Sanction, Source, Status, Tender, Verdict
+from aggregator.models import Kind, Record, Release, Sanction, Source, Status, Tender
 from aggregator.sanctions import Blacklist
+from aggregator.verdicts import Run, Verdict
 from feeds.words.attribution import find_attribution
 from feeds.words.headlines import tell_release
 from feeds.words.sentences import MOST_FACT, list_facts, name_category, tell_row, tell_tender, tell_terms

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from scrapy.http import Response
 
 from aggregator.config import Portal
-from aggregator.models import ONE_LIST, Kind, Listing, Money, Problem, Reading, Sanction, Status, Tender
+from aggregator.models import ONE_LIST, Kind, Listing, Money, Reading, Sanction, Status, Tender
+from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.news import check_time
 from spiders.options import parse_options

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from aggregator.config import Duration
-from aggregator.models import Problem
+from aggregator.verdicts import Problem
 from spiders.reading import ShapeError
 
 

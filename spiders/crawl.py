@@ -25,12 +25,13 @@ from aggregator.config import Config, ConfigError, Portal
 from aggregator.database import DatabaseError
 from aggregator.leases import SILENCE, HolderSilent, Lease, LeaseHeld, Leases, name_host, name_portal
 from aggregator.lines import FIELDS
-from aggregator.models import Kind, Known, Problem, Run, Sweep, Visit
+from aggregator.models import Kind, Known, Sweep, Visit
 from aggregator.patience import PatientRepository, persist
 from aggregator.repository import Repository
 from aggregator.retention import prune_archive
 from aggregator.robots import Robots
 from aggregator.runs import Tally
+from aggregator.verdicts import Problem, Run
 from spiders.portal import PortalSpider
 from spiders.robots import find_crawl_delay, find_host
 

@@ -36,7 +36,8 @@ from scrapy.exceptions import (
 from scrapy.http import Request, Response
 
 from aggregator.config import ConfigError, Portal, load_config
-from aggregator.models import Kind, Listing, Problem, Reading, Sweep, Visit
+from aggregator.models import Kind, Listing, Reading, Sweep, Visit
+from aggregator.verdicts import Problem
 from spiders.own_host import LedAway
 from spiders.reading import Refusal, ShapeError
 

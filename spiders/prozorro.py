@@ -29,12 +29,12 @@ from aggregator.models import (
     Method,
     Milestone,
     Money,
-    Problem,
     Reading,
     Status,
     Sweep,
     Tender,
 )
+from aggregator.verdicts import Problem
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError, clean_text

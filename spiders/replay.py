@@ -26,9 +26,10 @@ from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.filters import Filter
 from aggregator.leases import Lease, LeaseHeld, LeaseLost, Leases, name_portal
-from aggregator.models import TENDER_FIELDS, Problem, Reading, Record, Run
+from aggregator.models import TENDER_FIELDS, Reading, Record
 from aggregator.repository import Repository
 from aggregator.runs import Tally
+from aggregator.verdicts import Problem, Run
 from spiders.crawl import Order, make_settings, make_visit, run_in_reactor
 
 BATCH = 500  # tenders corrected in one transaction

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from aggregator.config import Portal
-from aggregator.models import Kind, Listing, Problem, Reading
+from aggregator.models import Kind, Listing, Reading
+from aggregator.verdicts import Problem
 from spiders.contract import ListOptions, find_stale
 from spiders.news import (
     NewsItem,

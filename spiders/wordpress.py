@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aggregator.config import Duration, Portal
-from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Sweep, Visit
+from aggregator.models import ONE_LIST, Kind, Listing, Reading, Sweep, Visit
+from aggregator.verdicts import Problem
 from spiders.contract import ListOptions, find_stale
 from spiders.news import (
     NewsItem,

@@ -20,7 +20,8 @@ from bs4 import BeautifulSoup
 from pydantic import Field
 
 from aggregator.config import Portal
-from aggregator.models import Category, Kind, Listing, Method, Problem, Reading, Status, Sweep, Tender
+from aggregator.models import Category, Kind, Listing, Method, Reading, Status, Sweep, Tender
+from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable

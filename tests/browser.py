@@ -22,22 +22,9 @@ from starlette.applications import Starlette
 
 from aggregator.config import Config, parse_config
 from aggregator.database import open_database
-from aggregator.models import (
-    Award,
-    Category,
-    Contract,
-    Kind,
-    Method,
-    Milestone,
-    Money,
-    Reading,
-    Run,
-    Status,
-    Sweep,
-    Tender,
-    Verdict,
-)
+from aggregator.models import Award, Category, Contract, Kind, Method, Milestone, Money, Reading, Status, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.app import make_app
 from feeds.publish import publish
 from tests.conftest import need

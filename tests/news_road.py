@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aggregator.models import Event, Record, Run, Sweep, Verdict
+from aggregator.models import Event, Record, Sweep
+from aggregator.verdicts import Run, Verdict
 from demo.newsroom import Newsroom
 from demo.syndication import Feeds
 from demo.wordpress import Site

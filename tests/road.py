@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from aggregator.config import Config, parse_config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Event, Record, Run, Sweep, Tender, Verdict
+from aggregator.models import Event, Record, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from demo.messages import StandIn
 from demo.server import Server, serve
 from demo.spse import Portal

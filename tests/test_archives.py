@@ -16,8 +16,9 @@ from lxml import etree
 from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Award, Category, Kind, Reading, Record, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Award, Category, Kind, Reading, Record, Status, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.archives import CLOSING, Month, find_last_closed, is_archive, write_archives
 from feeds.definitions import Feed, shipped_feeds
 from feeds.publish import publish

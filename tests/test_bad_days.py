@@ -18,10 +18,11 @@ from sqlalchemy.engine import Engine
 from aggregator.config import Portal
 from aggregator.database import leases, metadata, open_database, reading, runs, writing
 from aggregator.leases import name_host
-from aggregator.models import Sweep, Verdict
+from aggregator.models import Sweep
 from aggregator.quiet import QuietHours
 from aggregator.repository import Repository
 from aggregator.runs import Tally, find_due
+from aggregator.verdicts import Verdict
 from spiders.crawl import Order, crawl
 from tests.databases import run as run_sql
 from tests.road import HEAD, WIB, Road

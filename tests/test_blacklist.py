@@ -19,9 +19,10 @@ import pytest
 from aggregator.archive import Archive
 from aggregator.config import Config, ConfigError
 from aggregator.database import open_database
-from aggregator.models import Event, Kind, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep
 from aggregator.repository import Repository
 from aggregator.sanctions import Blacklist as Sanctioned
+from aggregator.verdicts import Verdict
 from demo.blacklist import Blacklist, parse_fields
 from feeds.publish import publish
 from spiders.blacklist import (

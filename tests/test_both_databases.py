@@ -22,10 +22,11 @@ from aggregator.config import Portal as PortalTable
 from aggregator.database import DatabaseAway, DatabaseError, open_database, writing
 from aggregator.exports.jsonl import write_jsonl
 from aggregator.filters import Filter
-from aggregator.models import Kind, Reading, Run, Sweep, Verdict
+from aggregator.models import Kind, Reading, Sweep
 from aggregator.patience import PATIENCE, WAITS, persist
 from aggregator.repository import Repository
 from aggregator.runs import Tally
+from aggregator.verdicts import Run, Verdict
 from demo.server import serve
 from demo.spse import Portal
 from demo.world import World

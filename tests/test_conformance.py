@@ -23,8 +23,9 @@ from reader import make_reader
 
 from aggregator.config import parse_config
 from aggregator.database import open_database
-from aggregator.models import Award, Category, Kind, Method, Money, Reading, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Award, Category, Kind, Method, Money, Reading, Status, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.publish import publish
 from tests.conftest import CONFIG, need
 from tests.feed_samples import FRAGMENTS, TENDER

@@ -40,8 +40,9 @@ from aggregator.database import (
     to_micros,
     writing,
 )
-from aggregator.models import Award, Contract, Money, Reading, Run, Sweep, Verdict
+from aggregator.models import Award, Contract, Money, Reading, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from tests.feed_samples import READ, TENDER
 
 ROOT = Path(__file__).parents[1]

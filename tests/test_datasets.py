@@ -18,8 +18,9 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 
 from aggregator.config import Config, parse_config
 from aggregator.exports.columns import COLUMNS
-from aggregator.models import Reading, Run, Sweep, Tender, Verdict
+from aggregator.models import Reading, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from aggregator.yearly import find_year_marks
 from feeds.app import make_app
 from feeds.datasets import write_datasets

@@ -33,7 +33,7 @@ from aggregator.config import (
     parse_config,
 )
 from aggregator.filters import FILTER_HELP
-from aggregator.models import PROBLEMS, Run
+from aggregator.verdicts import PROBLEMS, Run
 from demo import server, spse, world
 from spiders.portal import PortalSpider
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep
+from aggregator.verdicts import Run, Verdict
 from feeds.calendar import render_calendar
 from feeds.definitions import make_channel, shipped_feeds
 from feeds.entries import Entry, Topic, fit_entries, release_entry, run_entry, tender_entry

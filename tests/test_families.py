@@ -17,8 +17,9 @@ from scrapy.spiderloader import SpiderLoader
 
 from aggregator.config import DATABASE_URL, Config, ConfigError, Portal, load_config, parse_config
 from aggregator.database import open_database
-from aggregator.models import PROBLEMS, Kind, Record, Run, Verdict
+from aggregator.models import Kind, Record
 from aggregator.repository import Repository
+from aggregator.verdicts import PROBLEMS, Run, Verdict
 from demo.__main__ import main
 from demo.messages import StandIn
 from demo.registry import EXAMPLES, SIZE, Drift, Example, make_stand_ins, render_config

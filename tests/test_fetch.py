@@ -23,8 +23,8 @@ from scrapy.http import Request as Question
 from aggregator.config import Config, parse_config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Run, Verdict
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from demo.messages import HTML, JSON, Request, Response
 from demo.server import Server, serve
 from spiders.crawl import Order, crawl

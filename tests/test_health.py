@@ -15,12 +15,13 @@ from aggregator.config import Config, parse_config
 from aggregator.database import DatabaseError
 from aggregator.health import LEAST_FREE, ChannelState, DatabaseState, Facts, Health, find_codes, tell_health
 from aggregator.leases import Leases, name_host, name_portal
-from aggregator.models import Reading, Run, Sweep, Verdict
+from aggregator.models import Reading, Sweep
 from aggregator.notices import Standing, save_told, start_channel
 from aggregator.queue import Queue
 from aggregator.repository import Repository
 from aggregator.run_log import LastRuns
 from aggregator.sizes import RunTotals, find_database_state, find_oldest_answer, find_run_sums
+from aggregator.verdicts import Run, Verdict
 from feeds.health import find_health
 from tests.feed_samples import READ, TENDER
 
@@ -193,7 +194,7 @@ def test_a_failure_is_told_with_its_reason_and_its_mend() -> None:
 
 def test_every_reason_of_a_failure_has_a_mend_of_its_own() -> None:
     from aggregator.health import _MENDS
-    from aggregator.models import PROBLEMS
+    from aggregator.verdicts import PROBLEMS
 
     failing = {code for code, verdict in PROBLEMS.items() if verdict in {Verdict.FAILED, Verdict.BLOCKED}}
     assert failing <= _MENDS.keys()

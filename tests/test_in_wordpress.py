@@ -20,8 +20,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from aggregator.config import Config, parse_config
 from aggregator.database import open_database
-from aggregator.models import Category, Reading, Run, Sweep, Tender, Verdict
+from aggregator.models import Category, Reading, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.app import make_app
 from feeds.publish import publish
 from tests.conftest import CONFIG, need

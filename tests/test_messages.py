@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from aggregator.filters import Filter
-from aggregator.models import PROBLEMS, Event, Kind, Run, Sweep, Verdict
+from aggregator.models import Event, Kind, Sweep
+from aggregator.verdicts import PROBLEMS, Run, Verdict
 from feeds.definitions import Feed, Group
 from feeds.entries import Entry, release_entry, run_entry, tender_entry
 from feeds.words.messages import MOST_SUMMARY, MOST_TITLE, Subject, neutralise, write_letter, write_trial

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.models import (
-    PROBLEMS,
     TENDER_FIELDS,
     Award,
     Category,
@@ -25,14 +24,12 @@ from aggregator.models import (
     Method,
     Milestone,
     Money,
-    Problem,
     Record,
-    Run,
     Status,
     Sweep,
     Tender,
-    Verdict,
 )
+from aggregator.verdicts import PROBLEMS, Problem, Run, Verdict
 
 T = TypeVar("T")
 

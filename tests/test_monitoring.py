@@ -24,9 +24,10 @@ from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.health import ChannelState, tell_health
 from aggregator.leases import name_portal
-from aggregator.models import Reading, Verdict
+from aggregator.models import Reading
 from aggregator.queue import Queue
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from feeds.app import make_app
 from feeds.publish import publish
 from feeds.serving.health import REUSE, Found, Looking

@@ -15,9 +15,10 @@ from sqlalchemy.engine import Engine
 
 from aggregator.config import ConfigError, parse_config
 from aggregator.database import open_database
-from aggregator.models import Reading, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Reading, Status, Sweep, Tender
 from aggregator.notices import CLAIM_LASTS, claim_entries
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.entries import make_id
 from feeds.notifying import (
     FIRST_PAUSE,

@@ -25,7 +25,8 @@ from scrapy.http import Response as Answer
 from aggregator.archive import Archive
 from aggregator.config import ConfigError, Portal
 from aggregator.exports.merging import MERGE_RULES
-from aggregator.models import Category, Event, Kind, Money, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Category, Event, Kind, Money, Status, Sweep, Tender
+from aggregator.verdicts import Run, Verdict
 from demo.messages import Request, Response
 from demo.ocds import FAULTS, Publisher
 from spiders.ocds.merging import merge_releases

@@ -15,8 +15,9 @@ import pytest
 from aggregator.config import Config, FeedTable
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Event, Kind, Record, Verdict
+from aggregator.models import Event, Kind, Record
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from demo.satudata import SatuData
 from demo.server import serve
 from demo.sirup import MALANG, Register

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from aggregator.config import ConfigError
-from aggregator.models import Category, Event, Kind, Method, Run, Status, Sweep, Verdict
+from aggregator.models import Category, Event, Kind, Method, Status, Sweep
+from aggregator.verdicts import Run, Verdict
 from demo.prozorro import Prozorro
 from spiders.options import parse_options
 from spiders.prozorro import ROWS, Change, FeedCheck, Options, parse_feed, parse_tender, unknown_words

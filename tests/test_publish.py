@@ -20,8 +20,9 @@ from lxml import etree
 
 from aggregator.config import Config, load_config
 from aggregator.database import open_database
-from aggregator.models import Award, Category, Kind, Method, Money, Reading, Run, Status, Sweep, Tender, Verdict
+from aggregator.models import Award, Category, Kind, Method, Money, Reading, Status, Sweep, Tender
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from feeds.addresses import DATA
 from feeds.publish import publish
 from feeds.serving.files import is_large

@@ -17,8 +17,9 @@ import pytest
 from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Kind, Record, Verdict
+from aggregator.models import Kind, Record
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from feeds.publish import publish
 from spiders.crawl import Order, crawl
 from tests.road import make_config

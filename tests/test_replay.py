@@ -10,8 +10,9 @@ import pytest
 from aggregator.config import Config
 from aggregator.database import open_database
 from aggregator.leases import Leases, name_portal
-from aggregator.models import Reading, Run, Sweep, Verdict
+from aggregator.models import Reading, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from spiders.replay import replay
 from spiders.spse import pages
 from tests.road import ALL, WIB, Road

@@ -19,9 +19,10 @@ import spiders.settings
 from aggregator.archive import Archive, Segment
 from aggregator.config import Crawl
 from aggregator.database import open_database
-from aggregator.models import Record, Release, Run, Sweep, Verdict
+from aggregator.models import Record, Release, Sweep
 from aggregator.repository import Repository
 from aggregator.retention import prune_archive
+from aggregator.verdicts import Run, Verdict
 from demo.blacklist import Blacklist
 from demo.messages import StandIn
 from demo.newsroom import Newsroom

@@ -12,22 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
-from aggregator.models import (
-    Category,
-    Contract,
-    Kind,
-    Method,
-    Milestone,
-    Money,
-    Reading,
-    Run,
-    Status,
-    Sweep,
-    Tender,
-    Verdict,
-)
+from aggregator.models import Category, Contract, Kind, Method, Milestone, Money, Reading, Status, Sweep, Tender
 from aggregator.reports import MOST_ENTITIES, Sum, YearReport, find_run_days, find_year, find_years
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from tests.feed_samples import READ, TENDER, WIB
 
 PUBLISHED = datetime(2026, 3, 10, tzinfo=WIB)

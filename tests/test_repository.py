@@ -35,13 +35,12 @@ from aggregator.models import (
     Money,
     Reading,
     Record,
-    Run,
     Status,
     Sweep,
     Tender,
-    Verdict,
 )
 from aggregator.repository import Listed, Repository, Saved
+from aggregator.verdicts import Run, Verdict
 from tests.feed_samples import READ, TENDER, WIB
 
 ROOT = Path(__file__).parents[1]

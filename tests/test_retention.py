@@ -18,10 +18,11 @@ import warta
 from aggregator.archive import CARRIED, Archive, ArchivedRun, Segment, Snapshot
 from aggregator.config import Config, ConfigError, Crawl, parse_config, parse_size
 from aggregator.database import open_database
-from aggregator.models import Run, Sweep, Verdict
+from aggregator.models import Sweep
 from aggregator.repository import Repository
 from aggregator.retention import Holding, find_newest_full, look_at, plan_removal, prune_archive
 from aggregator.sizes import find_newest_run, find_run_sums
+from aggregator.verdicts import Run, Verdict
 from spiders.crawl import WHOLE, Order, crawl
 from spiders.replay import replay
 from tests.conftest import CONFIG

@@ -13,9 +13,10 @@ from sqlalchemy.engine import Engine
 
 from aggregator.config import parse_config
 from aggregator.database import open_database
-from aggregator.models import Run, Sweep, Verdict
+from aggregator.models import Sweep
 from aggregator.repository import Repository
 from aggregator.robots import Robots, RobotsAnswer
+from aggregator.verdicts import Run, Verdict
 from demo.messages import Request, Response
 from demo.server import Server, serve
 from demo.spse import Portal as StandIn

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from aggregator.config import Portal
-from aggregator.models import PROBLEMS, Kind, Problem, Run, Sweep, Verdict, Visit
+from aggregator.models import Kind, Sweep, Visit
 from aggregator.quiet import parse_quiet
 from aggregator.run_log import LastRuns
-from aggregator.runs import TOLD_IN_FULL, Tally, decide_verdict, find_due, find_next
+from aggregator.runs import TOLD_IN_FULL, Tally, find_due, find_next
+from aggregator.verdicts import PROBLEMS, Problem, Run, Verdict, decide_verdict
 from tests.feed_samples import PORTAL
 
 NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)

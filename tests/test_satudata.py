@@ -23,8 +23,9 @@ import warta as command_line
 from aggregator.archive import Archive
 from aggregator.config import ConfigError, Portal, parse_config
 from aggregator.database import open_database
-from aggregator.models import Event, Kind, Method, Money, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Method, Money, Status, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from demo.satudata import FAULTS, MALANG, MALANG_NAME, NUMBERS, TOKEN, UUID, SatuData
 from demo.server import serve
 from demo.spse import Portal as SpseStandIn

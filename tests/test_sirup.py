@@ -18,8 +18,9 @@ import pytest
 
 from aggregator.config import DATABASE_URL, ConfigError, Portal
 from aggregator.database import open_database
-from aggregator.models import Category, Event, Kind, Method, Milestone, Money, Run, Status, Sweep, Verdict
+from aggregator.models import Category, Event, Kind, Method, Milestone, Money, Status, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from demo.sirup import BATU, MALANG, Plan, Register
 from spiders.options import parse_options
 from spiders.reading import Refusal, ShapeError

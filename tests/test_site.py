@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 
 from aggregator.config import parse_config
 from aggregator.database import open_database
-from aggregator.models import Category, Kind, Method, Money, Reading, Run, Sweep, Tender, Verdict
+from aggregator.models import Category, Kind, Method, Money, Reading, Sweep, Tender
 from aggregator.repository import Repository
 from aggregator.run_log import LastRuns
+from aggregator.verdicts import Run, Verdict
 from feeds.definitions import OPEN, make_channel, shipped_feeds
 from feeds.entries import tender_entry
 from feeds.pages.listing import list_open

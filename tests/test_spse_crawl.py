@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from aggregator.config import ConfigError, parse_config
 from aggregator.database import open_database, tenders, writing
-from aggregator.models import Event, Kind, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from demo.messages import Request, Response
 from demo.server import serve
 from demo.spse import Portal as StandIn

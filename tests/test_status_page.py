@@ -10,8 +10,9 @@ from html import unescape
 
 import pytest
 
-from aggregator.models import Run, Sweep, Verdict
+from aggregator.models import Sweep
 from aggregator.run_log import LastRuns
+from aggregator.verdicts import Run, Verdict
 from feeds.definitions import shipped_feeds
 from feeds.entries import run_entry
 from feeds.pages.portals import RunWeek, render_status, tell_portals

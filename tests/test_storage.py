@@ -28,10 +28,11 @@ from aggregator.config import DATABASE_URL, Config, ConfigError, Database, load_
 from aggregator.copying import copy_database
 from aggregator.database import DatabaseError, Instant, metadata, open_database, reading, visits, writing
 from aggregator.filters import Filter
-from aggregator.models import Kind, Reading, Run, Sweep, Verdict
+from aggregator.models import Kind, Reading, Sweep
 from aggregator.repository import Repository
 from aggregator.search import FENCE, parse_vector, render_text, render_vector
 from aggregator.settling import settle_config
+from aggregator.verdicts import Run, Verdict
 from aggregator.visits import Counted, VisitKind, save_visits
 from feeds.publish import publish
 from spiders.replay import replay

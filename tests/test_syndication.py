@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.models import Event, Kind, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep
+from aggregator.verdicts import Verdict
 from demo.newsroom import Newsroom
 from demo.syndication import FAULTS, Feeds
 from spiders.reading import ShapeError

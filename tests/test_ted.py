@@ -17,8 +17,9 @@ import pytest
 
 from aggregator.config import ConfigError
 from aggregator.database import open_database
-from aggregator.models import Event, Kind, Run, Status, Sweep, Verdict
+from aggregator.models import Event, Kind, Status, Sweep
 from aggregator.repository import Repository
+from aggregator.verdicts import Run, Verdict
 from demo.ted import Ted
 from spiders.options import parse_options
 from spiders.reading import ShapeError

@@ -8,8 +8,9 @@ from pathlib import Path
 from aggregator.config import parse_config
 from aggregator.database import open_database
 from aggregator.filters import Filter
-from aggregator.models import Kind, Verdict
+from aggregator.models import Kind
 from aggregator.repository import Repository
+from aggregator.verdicts import Verdict
 from demo.server import serve
 from demo.town import Town
 from spiders.crawl import Order, crawl

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from aggregator.config import ConfigError
-from aggregator.models import Event, Kind, Known, Status, Sweep, Verdict, Visit
+from aggregator.models import Event, Kind, Known, Status, Sweep, Visit
+from aggregator.verdicts import Verdict
 from demo.newsroom import EVERY, Newsroom
 from demo.wordpress import FAULTS, Site
 from spiders.reading import ShapeError

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from aggregator.filters import Filter
-from aggregator.models import Verdict
+from aggregator.verdicts import Verdict
 from benchmarks.scale import Size, _find_children, _is_alive, simulate
 from commands.children import PARENT, Ended, Outcome, judge_crawl, judge_exit
 from commands.working import WAITS, Pace, find_wait, rank

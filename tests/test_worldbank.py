@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from aggregator.config import ConfigError
-from aggregator.models import Category, Event, Kind, Method, Status, Sweep, Verdict
+from aggregator.models import Category, Event, Kind, Method, Status, Sweep
+from aggregator.verdicts import Verdict
 from demo.worldbank import WorldBank
 from spiders.options import parse_options
 from spiders.reading import ShapeError

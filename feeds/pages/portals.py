@@ -12,8 +12,9 @@ from urllib.parse import urljoin
 
 from aggregator.config import Config, Portal
 from aggregator.health import find_stale
-from aggregator.models import Kind, Verdict
+from aggregator.models import Kind
 from aggregator.run_log import LastRuns
+from aggregator.verdicts import Verdict
 from feeds.definitions import Channel, Feed, find_kinds
 from feeds.entries import Entry, run_entry
 from feeds.pages.site import Site

@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.health import Health, PortalHealth
-from aggregator.models import Run, Verdict
 from aggregator.queue import FAILED, RUNNING, WAITING
 from aggregator.sizes import RunSum
+from aggregator.verdicts import Run, Verdict
 
 _COUNTED = {
     "requests": "Requests sent to portals, retries too",

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.models import CONTRACT, Kind, Verdict
+from aggregator.models import Kind
+from aggregator.verdicts import CONTRACT, Verdict
 from feeds.definitions import Feed
 from feeds.entries import Entry
 from feeds.posting import Letter, Piece

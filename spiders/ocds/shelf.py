@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aggregator.models import Problem
+from aggregator.verdicts import Problem
 from spiders.ocds.options import Window
 from spiders.ocds.packages import OPENING_TAGS, Package, Release
 

@@ -19,7 +19,8 @@ from scrapy.http import Request, Response
 from scrapy.settings import BaseSettings
 
 from aggregator.config import Portal
-from aggregator.models import Kind, Known, Listing, Problem, Reading, Sweep
+from aggregator.models import Kind, Known, Listing, Reading, Sweep
+from aggregator.verdicts import Problem
 from spiders import secrecy
 from spiders.ocds.merging import merge_releases
 from spiders.ocds.options import Options, Window, render_time, render_url, split_windows

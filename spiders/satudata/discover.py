@@ -13,7 +13,8 @@ from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from aggregator.config import Config, ConfigError, Portal, check_web_address
 from aggregator.database import is_made, open_database
 from aggregator.leases import LeaseHeld, Leases, name_host
-from aggregator.models import Listing, Problem, Reading, Visit
+from aggregator.models import Listing, Reading, Visit
+from aggregator.verdicts import Problem
 from spiders.crawl import find_delay, make_settings, run_in_reactor
 from spiders.portal import PortalSpider
 from spiders.satudata.masters import Entry, find_named, parse_master, render_portals

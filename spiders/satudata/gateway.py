@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aggregator.models import Problem
+from aggregator.verdicts import Problem
 from spiders.reading import ShapeError
 from spiders.satudata.rows import parse_json
 

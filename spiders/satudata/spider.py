@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from scrapy.settings import BaseSettings
 
 from aggregator.config import ConfigError, Portal
-from aggregator.models import Kind, Listing, Problem, Reading, Status
+from aggregator.models import Kind, Listing, Reading, Status
+from aggregator.verdicts import Problem
 from spiders import secrecy
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError

@@ -9,7 +9,8 @@ from typing import Any
 from scrapy.http import Response
 
 from aggregator.config import Portal
-from aggregator.models import Kind, Listing, Problem, Reading, Tender
+from aggregator.models import Kind, Listing, Reading, Tender
+from aggregator.verdicts import Problem
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError

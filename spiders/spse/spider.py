@@ -13,7 +13,8 @@ from urllib.parse import urlencode, urljoin
 
 from scrapy.http import Response
 
-from aggregator.models import GONE, Kind, Known, Listing, Problem, Reading, Sweep
+from aggregator.models import GONE, Kind, Known, Listing, Reading, Sweep
+from aggregator.verdicts import Problem
 from spiders.portal import PortalSpider, Unavailable
 from spiders.reading import ShapeError
 from spiders.spse import lists, pages

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from aggregator.config import Portal
-from aggregator.models import ONE_LIST, Kind, Listing, Problem, Reading, Status, Sweep
+from aggregator.models import ONE_LIST, Kind, Listing, Reading, Status, Sweep
+from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
