@@ -1,0 +1,69 @@
+"""What a benchmark found: figures beside what they must reach, as a table and as benchmarks/RESULTS.md. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured figure. ``must`` is its bound in ``unit`` (None: told, with no bound of its own): ``value`` is to be
+    at most that, or at least that where ``higher_is_better``. ``against`` says what was measured beside it, in the
+    same run, and what with what."""
+
+    group: str
+    name: str
+    value: float
+    unit: str
+    must: float | None = None
+    higher_is_better: bool = False
+    against: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """None where there is nothing to reach."""
+        if self.must is None:
+            return None
+        return self.value >= self.must if self.higher_is_better else self.value <= self.must
+
+    @property
+    def bound(self) -> str:
+        """As a reader reads it: `≥ 30 ×`."""
+        if self.must is None:
+            return "–"
+        return f"{'≥' if self.higher_is_better else '≤'} {_number(self.must)} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What one cost is at several sizes: ``points`` are (tenders, value in ``unit``), by the label of each line."""
+
+    group: str
+    name: str
+    unit: str
+    points: dict[str, Sequence[tuple[int, float]]]
+
+
+def render_results(figures: Iterable[Figure], machine: str, plots: Sequence[str]) -> str:
+    """RESULTS.md: a table for each group in the order given, then the ``plots`` (paths beside it)."""
+    lines = ["# What was measured", "", machine, ""]
+    for group, members in groupby(figures, key=lambda figure: figure.group):
+        lines += [f"## {group}", "", "| figure | measured | must reach | | beside it |", "|---|---:|---:|---|---|"]
+        lines += [_row(figure) for figure in members]
+        lines.append("")
+    lines += [f"![{path.rsplit('/', 1)[-1].removesuffix('.svg')}]({path})" for path in plots]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(figure: Figure) -> str:
+    sign = {None: "", True: "✓", False: "✗"}[figure.reached]
+    return f"| {figure.name} | {_number(figure.value)} {figure.unit} | {figure.bound} | {sign} | {figure.against} |"
+
+
+def _number(value: float) -> str:
+    """Three figures, no exponent: 0.0123, 1.25, 98.8, 1,250."""
+    if value and abs(value) < 1:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
