@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCKING := --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check run scale format family lock clean
+.PHONY: help demo test check guards run scale format family lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,9 @@ check: $(READY) ## everything CI asks: format, lint, types, tests
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(MAKE) --no-print-directory test
+
+guards: $(READY) ## each guard of tests/guards.toml taken out in turn: its test must fail (ARGS='entity bomb': only these)
+	@$(BIN)/python -m tests.guards $(ARGS)
 
 scale: $(READY) ## 790 portals, three workers, one killed: what holds, on a PostgreSQL of its own (about half an hour)
 	@$(BIN)/python -m benchmarks.scale $(ARGS)

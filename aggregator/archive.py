@@ -246,6 +246,7 @@ class RunArchive:
         self._asked = asked
         self._clock = clock
         self._segment: Segment | None = None
+        self._compressor = zstandard.ZstdCompressor()
         self._waiting: list[Snapshot] = []
 
     def save(self, request: Request, response: Response) -> None:
@@ -264,7 +265,7 @@ class RunArchive:
             "body": body_hash.hex(),
         }
         with self._archive.shared():  # from the look for the body until the answer that needs it can be seen
-            self._append(head, b"" if self._has(body_hash) else zstandard.ZstdCompressor().compress(response.body))
+            self._append(head, b"" if self._has(body_hash) else self._compressor.compress(response.body))
         self._settle()
 
     def carry(self, snapshot: Snapshot, body: bytes) -> None:
@@ -281,7 +282,7 @@ class RunArchive:
             "headers": snapshot.headers,
             "body": snapshot.body_hash.hex(),
         }
-        self._append(head, zstandard.ZstdCompressor().compress(body))
+        self._append(head, self._compressor.compress(body))
         self._settle()
 
     def _append(self, head: dict[str, Any], frame: bytes) -> None:

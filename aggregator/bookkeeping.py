@@ -11,6 +11,7 @@ from aggregator.changes import compare, merge, note
 from aggregator.models import Kind, Reading, Record, Release, Status, Tender
 from aggregator.rows import parse_tender, position, release_row, render_tender, render_unread, tender_row
 from aggregator.search import render_text, searched_texts
+from aggregator.texts import clean_tender
 
 FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=24)
@@ -46,21 +47,24 @@ class Batch:
 
     def read(self, reading: Reading) -> None:
         """Takes in one reading. One older than the last one kept is left out: replaying an old run loses nothing."""
-        seen = reading.tender
+        text = render_tender(reading.tender)
+        seen = clean_tender(reading.tender, text)
+        if seen is not reading.tender:
+            reading, text = replace(reading, tender=seen), render_tender(seen)
         row = self.rows.get(seen.identity)
         if row is None:
-            self._add(reading)
+            self._add(reading, text)
             return
         if self.now < row["last_read"]:
             return
-        if row["tender"] != render_tender(seen) or row["unread"] != render_unread(seen):
+        if row["tender"] != text or row["unread"] != render_unread(seen):
             stored = parse_tender(row["tender"], row["unread"])
             self._rewrite(row, stored, merge(stored, seen))
         self._touch(row, reading)
 
     def correct(self, record: Record) -> bool:
         """Puts a kept tender right that was read wrong: recorded, but no news. False where nothing is wrong."""
-        seen = record.tender
+        seen = clean_tender(record.tender, render_tender(record.tender))
         row = self.rows.get(seen.identity)
         if row is None or row["last_read"] > record.last_seen:
             return False
@@ -82,12 +86,12 @@ class Batch:
         row.update(row=None, home=None, retry_at=None, attempts=0)
         return True
 
-    def _add(self, reading: Reading) -> None:
+    def _add(self, reading: Reading, text: str) -> None:
         seen = reading.tender
         row = {
             "id": self.number,
             "position": position(seen.published or self.now, self.number),
-            **tender_row(seen, render_tender(seen)),
+            **tender_row(seen, text),
             "republished": reading.republished,
             "shown": True,
             "merged": False,

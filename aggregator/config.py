@@ -31,6 +31,7 @@ from pydantic_core import PydanticCustomError
 from aggregator.filters import MAX_LIMIT, Filter, FilterError
 from aggregator.models import Kind
 from aggregator.quiet import QuietHours, parse_quiet
+from aggregator.texts import clean
 
 DATABASE_URL = "WARTA_DATABASE_URL"
 
@@ -73,8 +74,14 @@ def check_web_address(text: str) -> str:
     if any(c.isspace() for c in text):
         raise ValueError(f"{text!r} has a space in it; a web address has none")
     parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError(f"the address of {parts.hostname} has a name or password before its @; leave that out")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not (text.isascii() and text.isprintable()):
         raise ValueError(f"{text!r} is not a web address; write it with https:// in front")
+    try:
+        parts.port  # noqa: B018  # raises ValueError where it is no number
+    except ValueError:
+        raise ValueError(f"{text!r} has a port that is no number up to 65535") from None
     return text
 
 
@@ -83,6 +90,14 @@ def check_tree_address(text: str) -> str:
     check_web_address(text)
     if set(text) & set("?#"):
         raise ValueError(f"{text!r} has a ? or #; feed addresses are made by appending to it, so leave that part out")
+    return text
+
+
+def check_name(text: str) -> str:
+    """``text`` itself. ValueError where it holds what would turn or break the text around it on a page."""
+    unseen = next((c for c in text if clean(c) != c), "")
+    if unseen:
+        raise ValueError(f"has a character in it that nobody sees, U+{ord(unseen):04X}; take it out")
     return text
 
 
@@ -112,6 +127,7 @@ Period = Annotated[Duration, AfterValidator(_period)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 WebAddress = Annotated[str, AfterValidator(check_web_address)]
 TreeAddress = Annotated[str, AfterValidator(check_tree_address)]
+Name = Annotated[str, AfterValidator(check_name)]
 Zone = Annotated[str, AfterValidator(_zone)]
 NotifyAddress = Annotated[SecretStr, AfterValidator(_notify_address)]
 Year = Annotated[int | str, AfterValidator(_year)]
@@ -129,14 +145,14 @@ class Publisher(_Table):
     ``license``, ``publication_policy`` and a registered ``ocid_prefix`` are for exports in OCDS.
     """
 
-    name: str = Field(min_length=1)
+    name: Name = Field(min_length=1)
     url: TreeAddress
     authority: str = Field(pattern=AUTHORITY)
     since: date
     language: Literal["id", "en"] = "id"
     contact: WebAddress | None = None
     timezone: Zone = "Asia/Jakarta"
-    place: str = ""
+    place: Name = ""
     license: WebAddress | None = None
     publication_policy: WebAddress | None = None
     ocid_prefix: str | None = Field(default=None, pattern=r"^ocds-[a-z0-9]{6}$")
@@ -178,12 +194,13 @@ class Publish(_Table):
 class Portal(_Table):
     """One official web source. ``options`` are the family's own settings, checked by the family.
 
-    In a ``Config``, ``quiet`` is that of [crawl] where the portal has none of its own.
+    In a ``Config``, ``quiet`` is that of [crawl] where the portal has none of its own. ``ca`` is a PEM file of authorities
+    that only this portal is believed by; ``private``: its host may lead into a private network.
     """
 
     id: Id
     family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    name: str = Field(min_length=1)
+    name: Name = Field(min_length=1)
     url: WebAddress
     timezone: Zone = "Asia/Jakarta"
     kinds: tuple[Kind, ...] = ()
@@ -194,6 +211,8 @@ class Portal(_Table):
     delay: float | None = Field(default=None, ge=0, le=600)
     quiet: Quiet = QuietHours()
     enabled: bool = True
+    ca: Path | None = None
+    private: bool = False
     options: Mapping[str, Any] = Field(default_factory=dict)
 
     @property
@@ -218,8 +237,8 @@ class FeedTable(_Table):
     """A feed of the bureau's own, beside the shipped ones."""
 
     id: Id
-    title: str = Field(min_length=1, max_length=200)
-    description: str = ""
+    title: Name = Field(min_length=1, max_length=200)
+    description: Name = ""
     kind: Literal["tenders", "changes"] = "tenders"
     filter: Filter = Filter()
 
@@ -330,6 +349,10 @@ class Config(_Table):
     @property
     def public_folder(self) -> Path:
         return self.folder / self.publish.directory
+
+    def find_authority(self, portal: Portal) -> Path | None:
+        """The file of certificates that ``portal`` names as its ``ca``."""
+        return self.folder / portal.ca if portal.ca else None
 
     @property
     def lock_folder(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -45,6 +45,13 @@ PATIENCE = 2  # complete listings in a row that must lack a tender before it cou
 _RECORD = [tenders.c[name] for name in ("tender", "unread", "first_seen", "last_seen", "changed", "republished")]
 _RELEASE = [*releases.c, tenders.c.portal, tenders.c.kind, tenders.c.key]
 _SNAPSHOT = [column for column in snapshots.c if column.name != "id"]
+# Asked for before every page that is archived, so it is put together once.
+_HOLDER = (
+    sa.select(*_SNAPSHOT)
+    .where(snapshots.c.body_hash == sa.bindparam("body_hash"), snapshots.c.frame < snapshots.c.stop)
+    .order_by(snapshots.c.id.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +428,10 @@ class Repository:
             ends = {name: _segment_end(connection, name) for name in {each.segment for each in found}}
             added = [each for each in found if each.start >= ends[each.segment]]
             if added:
-                rows = [{"id": id_, **asdict(each)} for id_, each in enumerate(added, start=number)]
+                rows = [
+                    {"id": id_, **{column.name: getattr(each, column.name) for column in _SNAPSHOT}}
+                    for id_, each in enumerate(added, start=number)
+                ]
                 connection.execute(sa.insert(snapshots), rows)
 
     def find_segment_end(self, segment: str) -> int:
@@ -431,9 +441,8 @@ class Repository:
 
     def find_body(self, body_hash: bytes) -> Snapshot | None:
         """A snapshot that holds the body with this hash itself; the last, since it stays the longest."""
-        holder = sa.select(*_SNAPSHOT).where(snapshots.c.body_hash == body_hash, snapshots.c.frame < snapshots.c.stop)
         with reading(self._engine) as connection:
-            row = connection.execute(holder.order_by(snapshots.c.id.desc()).limit(1)).mappings().one_or_none()
+            row = connection.execute(_HOLDER, {"body_hash": body_hash}).mappings().one_or_none()
         return Snapshot(**row) if row else None
 
     def find_needed(self, segment: str) -> list[Snapshot]:

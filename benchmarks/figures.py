@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -29,6 +30,11 @@ class Figure:
         return self.value >= self.must if self.higher_is_better else self.value <= self.must
 
     @property
+    def measured(self) -> str:
+        """As a reader reads it: `33.1 ×`."""
+        return f"{_number(self.value)} {self.unit}"
+
+    @property
     def bound(self) -> str:
         """As a reader reads it: `≥ 30 ×`."""
         if self.must is None:
@@ -43,7 +49,12 @@ class Curve:
     group: str
     name: str
     unit: str
-    points: dict[str, Sequence[tuple[int, float]]]
+    points: Mapping[str, Sequence[tuple[int, float]]]
+
+    @property
+    def file_name(self) -> str:
+        """Of its plot: letters, digits and hyphens."""
+        return "-".join(re.findall("[a-z0-9]+", f"{self.group} {self.name}".lower())) + ".svg"
 
 
 def render_results(figures: Iterable[Figure], machine: str, plots: Sequence[str]) -> str:
@@ -59,7 +70,7 @@ def render_results(figures: Iterable[Figure], machine: str, plots: Sequence[str]
 
 def _row(figure: Figure) -> str:
     sign = {None: "", True: "✓", False: "✗"}[figure.reached]
-    return f"| {figure.name} | {_number(figure.value)} {figure.unit} | {figure.bound} | {sign} | {figure.against} |"
+    return f"| {figure.name} | {figure.measured} | {figure.bound} | {sign} | {figure.against} |"
 
 
 def _number(value: float) -> str:

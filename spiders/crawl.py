@@ -32,8 +32,10 @@ from aggregator.retention import prune_archive
 from aggregator.robots import Robots
 from aggregator.runs import Tally
 from aggregator.verdicts import Problem, Run
+from spiders.addresses import PublicResolver
 from spiders.portal import PortalSpider
 from spiders.robots import find_crawl_delay, find_host
+from spiders.transport import check_authority
 
 REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 WATCHED_EVERY = 0.2  # seconds
@@ -127,6 +129,7 @@ def run_in_reactor(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         # Names are resolved in its threads; they must not keep the process from ending.
         reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)
         reactor.startRunning(installSignalHandlers=False)
+        PublicResolver(reactor).install_on_reactor()
     loop = reactor._asyncioEventloop
     asyncio.set_event_loop(loop)
     result: T = loop.run_until_complete(main())
@@ -140,6 +143,7 @@ def make_settings(config: Config, portal: Portal) -> Settings:
     settings.set("USER_AGENT", config.user_agent)
     settings.set("DOWNLOAD_DELAY", find_delay(config, portal))
     settings.set("WARTA_PORTAL", portal)
+    settings.set("WARTA_CA", config.find_authority(portal))
     return settings
 
 
@@ -231,6 +235,8 @@ class _Crawl:
         if wrong:
             raise ConfigError(f"portal {portal.id}: {portal.family} has no {wrong[0]}; choose from {', '.join(kinds)}")
         family.check_options(portal)
+        if authority := self.config.find_authority(portal):
+            check_authority(portal.id, authority)
 
     def stop(self) -> None:
         self._stopped.set()  # see _watch

@@ -38,7 +38,8 @@ from scrapy.http import Request, Response
 from aggregator.config import ConfigError, Portal, load_config
 from aggregator.models import Kind, Listing, Reading, Sweep, Visit
 from aggregator.verdicts import Problem
-from spiders.own_host import LedAway
+from spiders.addresses import allow_private, find_refused
+from spiders.own_host import LedAway, Place, find_place
 from spiders.reading import Refusal, ShapeError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class PortalSpider(scrapy.Spider):
     """One run over one portal. ``scrapy crawl FAMILY -a portal=ID [-a sweep=open] [-a kinds=…] [-a years=…]``."""
 
     kinds: tuple[Kind, ...] = ()  # those that the family can read
-    allowed_domains: list[str]  # the only hosts that are asked, see own_host.py
+    own_places: set[Place]  # the only ones that are asked, see own_host.py
     portal: Portal
     task: Visit
     tally: Tally
@@ -133,11 +134,15 @@ class PortalSpider(scrapy.Spider):
             crawler.settings.set("USER_AGENT", config.user_agent, priority="spider")
             delay = config.crawl.delay if portal.delay is None else portal.delay
             crawler.settings.set("DOWNLOAD_DELAY", delay, priority="spider")
+            crawler.settings.set("WARTA_CA", config.find_authority(portal), priority="spider")
         spider.portal = portal
         spider.task = crawler.settings.get("WARTA_VISIT") or _plain_visit(portal, arguments)
         spider.tally = crawler.settings.get("WARTA_TALLY") or LoggedTally(spider)
         spider.archive = crawler.settings.get("WARTA_ARCHIVE")
-        spider.allowed_domains = [urlsplit(portal.url).hostname or ""]
+        place = find_place(portal.url)
+        spider.own_places = {place} if place else set()
+        if portal.private and place:
+            allow_private(place[0])
         crawler.signals.connect(spider._obey_crawl_delay, signals.robots_parsed)
         crawler.signals.connect(spider._count_from_arrival, signals.request_left_downloader)
         return spider
@@ -247,6 +252,11 @@ class PortalSpider(scrapy.Spider):
             return await engine.download_async(request)
         except LedAway as error:
             raise Unavailable(str(error)) from error
+        except CannotResolveHostError as error:
+            host = urlsplit(request.url).hostname or ""
+            private = find_refused(host)
+            told = f"{host} leads to {private}, an address of a private network; if that is right, write private = true"
+            raise Unavailable(told if private else f"no address of {host} is known") from error
         except IgnoreRequest as error:
             raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or too many
         except DOWNLOAD_ERRORS as error:

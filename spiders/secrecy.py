@@ -22,6 +22,8 @@ from scrapy.exceptions import (
 )
 from scrapy.http import Request, Response
 
+from spiders.transport import PortalHandler
+
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
@@ -36,7 +38,7 @@ _ERRORS = (
 )
 
 
-class KeyedHandler(http11.HTTP11DownloadHandler):
+class KeyedHandler(PortalHandler):
     """Sends requests over HTTP; the names in the spider's ``secrets`` are replaced by their keys on the way out, the
     keys by their names on the way back."""
 

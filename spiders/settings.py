@@ -30,6 +30,11 @@ RETRY_TIMES = 2
 RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # without 429 and 503: spiders/portal.py obeys Retry-After
 METAREFRESH_ENABLED = False  # no source uses it, and it may lead anywhere
 REDIRECT_MAX_TIMES = 3
+DNS_RESOLVER = "spiders.addresses.PublicResolver"  # for plain Scrapy; spiders/crawl.py installs it itself
+DOWNLOAD_HANDLERS = {
+    **dict.fromkeys(("http", "https"), "spiders.transport.PortalHandler"),
+    **dict.fromkeys(("data", "file", "ftp", "s3")),  # no source has them, and a link may name them
+}
 DOWNLOADER_MIDDLEWARES = {
     # It lets subdomains pass, and requests that are not to be filtered, as all of ours, with what they redirect to.
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,

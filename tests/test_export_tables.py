@@ -19,11 +19,12 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 
-from aggregator.exports.columns import COLUMNS, TYPES_ID, Clocks, Type, clean, read_row
+from aggregator.exports.columns import COLUMNS, TYPES_ID, Clocks, Type, read_row
 from aggregator.exports.csv import neutralise, parse_text, write_csv
 from aggregator.exports.parquet import write_parquet
 from aggregator.exports.xlsx import write_xlsx
 from aggregator.models import Award, Contract, Kind, Money, Record, Source, Tender
+from aggregator.texts import clean
 from tests.feed_samples import READ, TENDER, hostile_tenders, hostile_texts, make_record
 
 CLOCKS = Clocks({"malangkota": ZoneInfo("Asia/Jakarta")}, ZoneInfo("Asia/Jayapura"))

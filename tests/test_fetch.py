@@ -218,7 +218,9 @@ def test_a_redirect_on_the_same_host_is_followed(tmp_path: Path) -> None:
     ("url", "come_from", "allowed"),
     [
         ("http://a.example/x", (), True),
-        ("https://A.example:8443/x", ("http://a.example/",), True),
+        ("https://A.example/x", ("http://a.example/",), True),
+        ("https://a.example:8443/x", ("http://a.example/",), False),
+        ("http://a.example:6379/x", (), False),  # what runs behind another port is another's
         ("http://a.example/x", ("https://a.example/",), False),
         ("http://b.example/x", (), False),  # a link on the portal's page
         ("http://b.a.example/x", ("http://a.example/",), False),
@@ -227,7 +229,7 @@ def test_a_redirect_on_the_same_host_is_followed(tmp_path: Path) -> None:
 )
 def test_only_the_hosts_of_a_spider_are_asked(url: str, come_from: tuple[str, ...], allowed: bool) -> None:
     middleware = OwnHostMiddleware(
-        cast("Crawler", SimpleNamespace(spider=SimpleNamespace(allowed_domains=["a.example"])))
+        cast("Crawler", SimpleNamespace(spider=SimpleNamespace(own_places={("a.example", 80)})))
     )
     question = Question(url, meta={"redirect_urls": list(come_from)}, dont_filter=True)
     if allowed:

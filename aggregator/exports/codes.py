@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aggregator.config import check_web_address
-from aggregator.exports.columns import clean
 from aggregator.models import Category, Kind, Money, Status
 from aggregator.search import fold
+from aggregator.texts import clean
 
 # mainProcurementCategory (procurementCategory.csv) has no consulting; extendedProcurementCategory.csv has.
 MAIN_CATEGORIES: Mapping[Category, str] = {

@@ -5,7 +5,6 @@ One row a tender; what it has several of is a list or counted and summed up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Award, Money, Record
+from aggregator.texts import clean
 
 Language = Literal["id", "en"]
 
@@ -82,11 +82,6 @@ def read_row(record: Record, clocks: Clocks) -> list[Any]:
     return [_settle(column, column.read(record), zone) for column in COLUMNS[:-1]] + [zone.key]
 
 
-def clean(text: str) -> str:
-    """``text`` without the characters that no XML may hold, and lone surrogates, which no UTF-8 may."""
-    return text if text.isascii() and text.isprintable() else _FORBIDDEN.sub("", text)
-
-
 def sum_up(results: Sequence[Award]) -> Money | None:
     """What ``results`` amount to; None where one tells no amount, or where they are in several currencies."""
     amounts = [each.amount for each in results]
@@ -94,9 +89,6 @@ def sum_up(results: Sequence[Award]) -> Money | None:
     if not known or len(known) < len(amounts) or len({amount.currency for amount in known}) > 1:
         return None
     return Money(sum((amount.amount for amount in known), Decimal(0)), known[0].currency)
-
-
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def _settle(column: Column, value: Any, zone: ZoneInfo) -> Any:

@@ -6,15 +6,12 @@ import html
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from aggregator.texts import UNFIT
+
 # Line and paragraph breaks of any kind: they would end a title, a calendar line or a log line.
 _BREAKS = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]")
-# XML 1.0 forbids C0 controls, lone surrogates, U+FFFE and U+FFFF; validators also warn of C1, of the other
-# noncharacters and of U+FFFD, the trace of a broken one; bidi embeddings, overrides and isolates would turn the text
-# around them.
-_PLANE_ENDS = "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
-_UNFIT = re.compile(
-    f"[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffd{_PLANE_ENDS}]"
-)
+# What the database does not take either, and U+FFFD, the trace of a broken character, of which validators warn.
+_UNFIT = re.compile(f"[{UNFIT}\ufffd]")
 _ENTITY = re.compile(r"&(?:amp;)*((?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)")
 _MOST_ESCAPES = 3
 

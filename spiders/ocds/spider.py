@@ -28,6 +28,7 @@ from spiders.ocds.packages import Package, Release, parse_lines, parse_package, 
 from spiders.ocds.shelf import Chain, Shelf, is_opened
 from spiders.ocds.tender import fingerprint, parse_tender, render_key, unknown_words
 from spiders.options import parse_options
+from spiders.own_host import find_place
 from spiders.portal import PortalSpider, Stop, Unavailable, retry_after
 from spiders.reading import ShapeError
 
@@ -68,7 +69,8 @@ class OcdsSpider(PortalSpider):
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         self.options = parse_options(Options, self.portal)
         self.secrets = (self.options.token_env,) if self.options.token_env else ()
-        self.allowed_domains = [*self.allowed_domains, urlsplit(self.options.record).hostname or ""]
+        record = find_place(self.options.record)
+        self.own_places |= {record} if record else set()
         shelf, stop, ended = Shelf(), None, False
         try:
             ended = await self._read_publisher(shelf)

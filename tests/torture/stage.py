@@ -1,0 +1,143 @@
+"""A made-up portal, and folders of it at several moments: where every bad day begins from the same good one."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+import aggregator.database
+from aggregator.database import open_database
+from demo.spse import Portal as StandIn
+from demo.world import World
+from tests.conftest import SPSE
+from tests.road import HEAD, NOW, Road
+from tests.test_database import migrate
+from tests.torture.model import Truth, list_files
+from tests.torture.striking import NONE, Blow, Ended, Forge
+
+YEARS = "years = [2025, 2026, 2027]\n"
+SIZES = {"tenders": 9, "non_tenders": 4, "recorded": 3, "self_managed": 2, "emergencies": 1}
+DATABASE = Path("var", "warta.db")
+PUBLIC = Path("var", "public")
+
+
+class Stage:
+    """Folders at ``empty`` (nothing yet), ``first`` (crawled and published), ``moved`` (crawled again after the portal
+    moved on, not published) and ``second`` (published, too)."""
+
+    def __init__(self, forge: Forge, road: Road, root: Path) -> None:
+        self.forge = forge
+        self.road = road
+        self.root = root
+        self._number = 0
+        self.truths: list[Truth] = []
+        self._set_up()
+
+    def _set_up(self) -> None:
+        text = HEAD + SPSE.replace("{url}", self.road.config.portal[0].url) + YEARS
+        empty = self._keep("empty")
+        empty.mkdir()
+        (empty / "warta.toml").write_text(text, encoding="utf-8")
+        first = self.copy("empty", "first")
+        self.good(first, "crawl")
+        self.good(first, "publish")
+        self.truths.append(self.road.truth())
+        self._move_on()
+        self.truths.append(self.road.truth())
+        moved = self.copy("first", "moved")
+        self.good(moved, "crawl")
+        second = self.copy("moved", "second")
+        self.good(second, "publish")
+        nothing = self.copy("moved", "nothing")
+        shutil.rmtree(nothing / PUBLIC)
+        self.good(nothing, "publish")
+        self.old, self.new = list_files(first / PUBLIC), list_files(nothing / PUBLIC)
+        self._make_old()
+
+    def _move_on(self) -> None:
+        world = self.road.world
+        first, second, third = (package.key for package in world.open("tender")[-3:])
+        world.reprice(first)
+        world.cancel(second, "Perubahan anggaran")
+        world.reschedule(third, 3)
+        world.add("tender")
+        world.add("non_tender")
+
+    def _make_old(self) -> None:
+        """``old``: as ``first``, but of the program's first version, before every migration."""
+        old = self.copy("first", "old")
+        path = old / DATABASE
+        path.unlink()
+        latest = aggregator.database._migrate
+        aggregator.database._migrate = lambda engine: migrate(engine, "0001")
+        try:
+            open_database(f"sqlite:///{path}").dispose()
+        finally:
+            aggregator.database._migrate = latest
+        with sqlite3.connect(path) as connection:
+            connection.execute("ATTACH ? AS now", [str(self.kept("first") / DATABASE)])
+            for table in ("tenders", "releases", "dossiers", "plan_codes", "listings", "listed", "snapshots", "leases"):
+                columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+                connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")
+        connection.close()
+
+    def kept(self, name: str) -> Path:
+        """A folder that no bad day begins in, but at a copy of it."""
+        return self.root / "kept" / name
+
+    def _keep(self, name: str) -> Path:
+        (self.root / "kept").mkdir(exist_ok=True)
+        return self.kept(name)
+
+    def copy(self, name: str, to: str) -> Path:
+        """A folder to keep, made of another one."""
+        shutil.copytree(self.kept(name), self._keep(to), symlinks=True)
+        return self.kept(to)
+
+    @contextmanager
+    def play(self, name: str) -> Iterator[Path]:
+        """A copy of the folder ``name``, to be spoilt."""
+        self._number += 1
+        folder = self.root / f"play-{self._number}"
+        shutil.copytree(self.kept(name), folder, symlinks=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, folder: Path, *arguments: str, blow: Blow = NONE) -> Ended:
+        """A verb in ``folder``, struck as told."""
+        return self.forge.run(folder, *arguments, blow=blow)
+
+    def good(self, folder: Path, *arguments: str) -> Ended:
+        """A verb that must end well."""
+        ended = self.run(folder, *arguments)
+        if ended.code:
+            raise AssertionError(f"{ended}\n{ended.err}")
+        return ended
+
+    def count(self, name: str, arguments: Sequence[str], classes: int) -> int:
+        """How many calls of ``classes`` a verb makes, when nothing befalls it."""
+        with self.play(name) as folder:
+            ended = self.run(folder, *arguments, blow=Blow(classes=classes))
+        if ended.code:
+            raise AssertionError(str(ended))
+        return ended.calls
+
+
+@contextmanager
+def open_stage(forge: Forge, root: Path) -> Iterator[Stage]:
+    """Serves the made-up portal until the block ends; all folders lie below ``root``."""
+    home = root / "home"
+    home.mkdir()
+    with Road.open(StandIn(World(NOW, **SIZES)), SPSE, home) as road:
+        yield Stage(forge, road, root)
+        road.repository.engine.dispose()
+
+
+def find_engine(path: Path) -> sa.Engine:
+    """The program's engine for a database file."""
+    return open_database(f"sqlite:///{path}")
