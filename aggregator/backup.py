@@ -17,16 +17,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import zstandard
 
 from aggregator.archive import Archive
 from aggregator.config import Config
-from aggregator.copying import Progress, check_empty, copy_database
+from aggregator.copying import Progress, check_empty, copy_database, is_copied
 from aggregator.database import open_database
-from aggregator.files import sync_folder
+from aggregator.files import sync_folder, working_folder
 from aggregator.repository import Repository
 
 DATABASE = "warta.db"
@@ -84,7 +83,7 @@ def save_backup(
     _refuse_to_overwrite(path)
     archive = Archive(config.archive_folder, repository)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix=".warta-backup-", dir=path.parent)))
+        folder = stack.enter_context(working_folder(path.parent, ".warta-backup-"))
         if raw:
             stack.enter_context(archive.shared())  # what the database's index names must not leave the archive
         _copy_into_file(repository, folder / DATABASE, on_progress)
@@ -166,8 +165,7 @@ def unpack_backup(path: Path, place: Path) -> Iterator[Backup]:
 
     BackupError when it holds anything but what ``save_backup`` writes, or is damaged.
     """
-    with TemporaryDirectory(prefix=".warta-restore-", dir=place) as name:
-        folder = Path(name)
+    with working_folder(place, ".warta-restore-") as folder:
         (folder / ARCHIVE).mkdir()
         try:
             with path.open("rb") as file:
@@ -186,20 +184,23 @@ def unpack_backup(path: Path, place: Path) -> Iterator[Backup]:
 def restore_backup(backup: Backup, config: Config, on_progress: Progress | None = None) -> dict[str, int]:
     """Puts the database and the raw archive of ``backup`` where ``config`` says; the rows of each table.
 
-    DatabaseError when the database holds something; BackupError when the archive has other segments of the names.
+    A restore that was broken off can be done again. DatabaseError when the database holds anything but what the backup
+    does; BackupError when the archive has other segments of the names.
     """
     with ExitStack() as stack:
         target = open_database(config.database_url)
         stack.callback(target.dispose)
-        check_empty(target)
         source = open_database(f"sqlite:///{backup.folder / DATABASE}")
         stack.callback(source.dispose)
+        copied = is_copied(source, target)  # by a restore that did not come to its end
+        if not copied:
+            check_empty(target)
         for name in backup.segments:
             _put_back(backup.folder / ARCHIVE / name, config.archive_folder / name, backup.sums[f"{ARCHIVE}/{name}"])
-        copied = copy_database(source, target, on_progress)
+        rows = copied or copy_database(source, target, on_progress)
         if backup.segments:
             Archive(config.archive_folder, Repository(target)).reindex()  # answers that came during the backup
-    return copied
+    return rows
 
 
 def save_config(backup: Backup, text: str, path: Path) -> None:

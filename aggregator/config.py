@@ -194,8 +194,8 @@ class Publish(_Table):
 class Portal(_Table):
     """One official web source. ``options`` are the family's own settings, checked by the family.
 
-    In a ``Config``, ``quiet`` is that of [crawl] where the portal has none of its own. ``ca`` is a PEM file of authorities
-    that only this portal is believed by; ``private``: its host may lead into a private network.
+    In a ``Config``, ``quiet`` is that of [crawl] where the portal has none of its own. ``ca`` is a PEM file of
+    authorities that this portal alone is believed by; ``private``: its host may lead into a private network.
     """
 
     id: Id

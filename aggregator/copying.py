@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from aggregator.connecting import show_url
-from aggregator.database import DatabaseError, metadata, reading, tender_text, tenders, writing
+from aggregator.database import DatabaseError, metadata, reading, snapshots, tender_text, tenders, writing
 from aggregator.search import render_vector
 
 CHUNK = 1_000  # rows in memory
@@ -37,6 +37,23 @@ def copy_database(source: Engine, target: Engine, on_progress: Progress | None =
                 _tell(on_progress, table, size + done, 2 * size)
             copied[table.name] = size
     return copied
+
+
+def is_copied(source: Engine, target: Engine) -> dict[str, int]:
+    """The number of rows by table where ``target`` holds what ``source`` does, and empty where it does not. The index
+    of the archive is left out, since it follows the archive."""
+    copied: dict[str, int] = {}
+    with reading(source) as theirs, reading(target) as ours:
+        for table in (tenders, *_TABLES):  # tenders first: of two that differ they do
+            try:
+                copied[table.name] = 0 if table is snapshots else max(_compare(theirs, ours, table))
+            except RowDiffers:
+                return {}
+    return copied if any(copied.values()) else {}
+
+
+class RowDiffers(DatabaseError):
+    """A row of the copy is another one than that of the original."""
 
 
 _TABLES = (*metadata.sorted_tables, tender_text)
@@ -76,7 +93,7 @@ def _compare(source: Connection, target: Connection, table: sa.Table) -> Iterato
         if theirs is None or ours is None or _content(table, theirs) != _content(table, ours):
             row = (theirs or ours)._mapping
             key = ", ".join(str(row[column.name]) for column in _key(table))
-            raise DatabaseError(
+            raise RowDiffers(
                 f"database {show_url(target.engine.url)}: row {key} of {table.name} came out otherwise than "
                 "it was; nothing was kept, try again"
             )

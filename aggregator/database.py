@@ -427,6 +427,7 @@ _OPEN = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 begins late and commits before DDL; _begin_sqlite does it right
+    # nosemgrep: sql-is-bound # PRAGMA takes no parameter
     connection.execute(f"PRAGMA busy_timeout = {LOCK_PATIENCE * 1000:.0f}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -16000")  # 16 MB: a batch fits; with the usual 2 MB saving takes 1.2 x
@@ -457,8 +458,9 @@ def _begin_postgresql(connection: Connection) -> None:
     # One writer at a time, as on SQLite: numbers follow commit order, and each sees all that was written before it.
     if connection.get_execution_options().get("writes", False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        # nosemgrep: sql-is-bound # SET takes no parameter
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_PATIENCE * 1000:.0f}")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")  # nosemgrep: sql-is-bound # a constant
 
 
 def _migrate(engine: Engine) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 
@@ -31,8 +33,8 @@ def writing_whole(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as stream:
             yield stream
         return
-    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
-    with beside.open("xb") as stream:
+    beside, made = _make_beside(path)
+    with made as stream:
         try:
             yield stream
             stream.flush()
@@ -44,3 +46,52 @@ def writing_whole(path: Path) -> Iterator[IO[bytes]]:
             beside.unlink(missing_ok=True)
             raise
     sync_folder(path.parent)
+
+
+def _make_beside(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new hidden file beside ``path``, locked; those that killed processes left there go first."""
+    name = f".{path.name[:200]}."
+    _remove_dead(path.parent, name)
+    while True:
+        beside = path.with_name(name + secrets.token_hex(4))
+        stream = beside.open("xb")
+        if _lock(stream.fileno(), beside):
+            return beside, stream
+        stream.close()
+
+
+@contextmanager
+def working_folder(place: Path, name: str) -> Iterator[Path]:
+    """A new folder in ``place``, called ``name`` and eight letters, that goes with the block; those that killed
+    processes left there go first."""
+    _remove_dead(place, name)
+    with ExitStack() as stack:
+        while True:
+            made = stack.enter_context(TemporaryDirectory(prefix=name, dir=place))
+            descriptor = os.open(made, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            if _lock(descriptor, Path(made)):
+                break
+        yield Path(made)
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Tells others that who made ``path`` is alive. False where one of them was faster, and took it for dead."""
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
+def _remove_dead(place: Path, name: str) -> None:
+    """Removes what is called ``name`` and eight letters more and is locked by nobody: whoever made it was killed."""
+    for left in place.iterdir():
+        if not left.name.startswith(name) or len(left.name) != len(name) + 8:
+            continue
+        with suppress(OSError):  # another one removes it, or may do so: it is in nobody's way
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            finally:
+                os.close(descriptor)

@@ -14,14 +14,13 @@ from sqlalchemy.engine import Connection, Engine
 
 from aggregator.archive import CARRIED, ArchivedRun, Snapshot
 from aggregator.bookkeeping import collapsed, weigh_listing
-from aggregator.changes import is_learnt, rewind
 from aggregator.conditions import is_common, order, select_releases, select_tenders, told_by
 from aggregator.database import find_file, listed, listings, reading, releases, runs, snapshots, tenders, writing
 from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
 from aggregator.models import Event, Kind, Known, Reading, Record, Release, Status
-from aggregator.rows import LAST_NUMBER, Columns, parse_record, parse_release, position, position_time
+from aggregator.rows import LAST_NUMBER, parse_record, parse_release, position, position_time
 from aggregator.run_log import GOOD, LastRuns, find_last_runs, find_verdict_turns, forget_runs, save_run
 from aggregator.saving import (
     Place,
@@ -36,7 +35,7 @@ from aggregator.saving import (
 )
 from aggregator.statements import CHUNK, chunks
 from aggregator.verdicts import Run
-from aggregator.versions import Told, Version, find_told, find_versions
+from aggregator.versions import Told, Version, as_of, find_later, find_told, find_versions
 
 HOME = 0  # the year under which a portal's home page is kept as a listing
 DOUBT = timedelta(days=7)  # how long a listing that collapsed is not believed
@@ -256,6 +255,25 @@ class Repository:
             for chunk in rows.partitions(CHUNK):
                 yield from map(parse_record, chunk) if apart else compile_rows(connection, chunk, only)
 
+    def find_numbers(
+        self, wanted: Filter, now: datetime, zone: ZoneInfo, *, start: int = 0, only: Collection[str] | None = None
+    ) -> list[int]:
+        """The rows of the tenders that ``find`` finds, by their numbers, in its order; none of them is read."""
+        with reading(self._engine) as connection:
+            common, ordered = is_common(connection, wanted), wanted.limit is not None
+            found = select_tenders([tenders.c.id], wanted, now, zone, only=only, common=common, ordered=ordered)
+            found = found.order_by(*order(wanted, common=common)).limit(wanted.limit).offset(start or None)
+            return list(connection.execute(found).scalars())
+
+    def find_numbered(self, numbers: Sequence[int], only: Collection[str] | None = None) -> Iterator[Record]:
+        """What ``find`` finds of each of ``numbers``, in their order."""
+        statement = sa.select(*_RECORD, tenders.c.id, tenders.c.merged)
+        with reading(self._engine) as connection:
+            for chunk in chunks(numbers):
+                found = connection.execute(statement.where(tenders.c.id.in_(chunk))).mappings()
+                rows = {row["id"]: row for row in found}
+                yield from compile_rows(connection, [rows[number] for number in chunk], only)
+
     def count(
         self,
         wanted: Filter,
@@ -310,8 +328,25 @@ class Repository:
             common = is_common(connection, wanted)
             found = select_releases(columns, wanted, events, now, zone, only=only, common=common).limit(limit)
             rows = connection.execute(found).mappings().all()
-            later = _find_later(connection, rows)
-        return [_as_of(row, later[row["tender_id"]]) for row in rows]
+            later = find_later(connection, rows)
+        return [as_of(row, later[row["tender_id"]]) for row in rows]
+
+    def find_release_places(
+        self,
+        wanted: Filter,
+        now: datetime,
+        zone: ZoneInfo,
+        events: frozenset[Event],
+        limit: int,
+        *,
+        only: Collection[str] | None = None,
+    ) -> list[tuple[int, int]]:
+        """The seqs of what ``find_releases`` finds, each with the number of its tender's row; none is read."""
+        columns = [releases.c.seq, releases.c.tender_id]
+        with reading(self._engine) as connection:
+            common = is_common(connection, wanted)
+            found = select_releases(columns, wanted, events, now, zone, only=only, common=common).limit(limit)
+            return [(seq, number) for seq, number in connection.execute(found)]
 
     def find_seqs(
         self,
@@ -343,8 +378,8 @@ class Repository:
             for chunk in chunks(sorted(seqs, reverse=True)):
                 statement = sa.select(*_RELEASE, *_RECORD).join(tenders).where(releases.c.seq.in_(chunk))
                 rows = connection.execute(statement.order_by(releases.c.seq.desc())).mappings().all()
-                later = _find_later(connection, rows)
-                found |= {row["seq"]: _as_of(row, later[row["tender_id"]]) for row in rows}
+                later = find_later(connection, rows)
+                found |= {row["seq"]: as_of(row, later[row["tender_id"]]) for row in rows}
         return found
 
     def find_first_release(self) -> datetime | None:
@@ -540,26 +575,3 @@ def _segment_end(connection: Connection, segment: str) -> int:
     # The last record by its start, which is indexed, rather than the highest stop, which is not.
     last = sa.select(snapshots.c.stop).where(snapshots.c.segment == segment).order_by(snapshots.c.start.desc()).limit(1)
     return connection.execute(last).scalar_one_or_none() or 0
-
-
-def _find_later(connection: Connection, rows: Sequence[Columns]) -> dict[int, list[Release]]:
-    """All releases of the tenders of ``rows``, a page of releases newest first, from its oldest one on."""
-    later: dict[int, list[Release]] = {row["tender_id"]: [] for row in rows}
-    for chunk in chunks(later):
-        statement = (
-            sa.select(*_RELEASE)
-            .join(tenders)
-            .where(releases.c.tender_id.in_(chunk), releases.c.seq >= rows[-1]["seq"])
-            .order_by(releases.c.seq.desc())
-        )
-        for row in connection.execute(statement).mappings():
-            later[row["tender_id"]].append(parse_release(row))
-    return later
-
-
-def _as_of(row: Columns, of_tender: Sequence[Release]) -> tuple[Release, Record]:
-    """The release of ``row`` with its tender as it was then; ``of_tender`` are that tender's, newest first."""
-    release = parse_release(row)
-    after = [each for each in of_tender if (each.seq or 0) > row["seq"] and not is_learnt(each)]
-    tender = rewind(parse_record(row).tender, after)
-    return release, Record(tender=tender, first_seen=row["first_seen"], last_seen=release.time, changed=release.time)

@@ -12,6 +12,7 @@ from typing import Any
 from aggregator.database import from_micros, to_micros
 from aggregator.models import Award, Change, Event, Kind, Money, Record, Release, Sweep, Tender
 from aggregator.search import fold, fold_name
+from aggregator.texts import clean
 from aggregator.verdicts import Run, Verdict
 
 MOST_CENTS = 2**63 - 1  # the largest number a column holds; no budget comes near it
@@ -22,6 +23,7 @@ LAST_NUMBER = 2**30 - 1  # of a tender's row; 63 bits hold it and a second up to
 
 _SECOND = 1_000_000  # microseconds
 _KEYS = frozenset(f.name for f in fields(Tender)) - {"unread", "sanctions"}  # no sanctions are not written
+_DEFAULTS = {f.name: f.default for f in fields(Tender) if f.default is not MISSING}
 _SIGNING = "penandatanganan kontrak"
 _COUNTS = ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
 
@@ -52,9 +54,11 @@ def render_unread(tender: Tender) -> str:
 def parse_tender(text: str, unread: str) -> Tender:
     """The inverse of both. A field that an older program did not know yet is unread: learning it is no change."""
     values = json.loads(text)
-    unknown = _KEYS - values.keys()
-    empty = {f.name: f.default for f in fields(Tender) if f.name in unknown and f.default is not MISSING}
-    return Tender.from_dict({**values, **empty}, (*unread.split(), *unknown))
+    told = unread.split()
+    if unknown := _KEYS - values.keys():
+        values |= {name: _DEFAULTS[name] for name in unknown if name in _DEFAULTS}
+        told += unknown
+    return Tender.from_dict(values, told)
 
 
 def tender_row(tender: Tender, text: str) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def run_row(run: Run, number: int) -> dict[str, Any]:
         "verdict": run.verdict,
         "narrowed": run.narrowed,
         "broken": run.broken,
-        "reasons": json.dumps(run.reasons, ensure_ascii=False),
+        "reasons": json.dumps([clean(reason) for reason in run.reasons], ensure_ascii=False),
         **{count: getattr(run, count) for count in _COUNTS},
     }
 

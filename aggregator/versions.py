@@ -119,6 +119,25 @@ def _replay(tender: Tender, newest_first: Sequence[Release]) -> Iterator[tuple[R
             after.append(release)
 
 
+def find_later(connection: Connection, rows: Sequence[Columns]) -> dict[int, list[Release]]:
+    """All releases of the tenders of ``rows``, a page of releases newest first, from its oldest one on."""
+    later: dict[int, list[Release]] = {row["tender_id"]: [] for row in rows}
+    for chunk in chunks(later):
+        statement = _RELEASES.where(releases.c.tender_id.in_(chunk), releases.c.seq >= rows[-1]["seq"])
+        statement = statement.order_by(releases.c.seq.desc())
+        for row in connection.execute(statement).mappings():
+            later[row["tender_id"]].append(parse_release(row))
+    return later
+
+
+def as_of(row: Columns, of_tender: Sequence[Release]) -> tuple[Release, Record]:
+    """The release of ``row`` with its tender as it was then; ``of_tender`` are that tender's, newest first."""
+    release = parse_release(row)
+    after = [each for each in of_tender if (each.seq or 0) > row["seq"] and not is_learnt(each)]
+    tender = rewind(parse_record(row).tender, after)
+    return release, Record(tender=tender, first_seen=row["first_seen"], last_seen=release.time, changed=release.time)
+
+
 _VERSIONS = sa.select(
     *(tenders.c[name] for name in ("id", "portal", "kind", "key")),
     # As the numbers that they are kept as: nobody reads them as times.

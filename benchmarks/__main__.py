@@ -17,27 +17,33 @@ from rich.table import Table
 
 from benchmarks.figures import Curve, Figure, render_results
 from benchmarks.measuring import describe_machine
+from benchmarks.peers import PeersMissing
 from benchmarks.plots import render_plot
 
 NAMES = ("requesting", "crawling", "rendering", "serving", "growth")
 HERE = Path(__file__).parent
-# beside a mark: whether a figure is what it must be
+PLOTS = "plots"  # beside RESULTS.md
 _SIGNS = {None: "", True: "[green]✓[/]", False: "[red]✗[/]"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 every figure is what it must be, 1 one is not."""
+    """Exit code: 0 every figure is what it must be, 1 one is not, 2 it cannot be measured."""
     asked = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     asked.add_argument("names", nargs="*", metavar="NAME", help=f"only these of: {', '.join(NAMES)}")
     asked.add_argument("--quick", action="store_true", help="small sizes and few rounds: to see that it works")
-    asked.add_argument("--output", type=Path, metavar="DIR", help="for RESULTS.md and plots/; benchmarks/ if all is run")
+    asked.add_argument(
+        "--output", type=Path, metavar="DIR", help="for RESULTS.md and plots/; benchmarks/ if all is run"
+    )
     given = asked.parse_args(arguments)
     if unknown := set(given.names) - set(NAMES):
         asked.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     console = Console(highlight=False)
     found: list[Figure | Curve] = []
     for name in given.names or NAMES:
-        found += _run(name, console, quick=given.quick)
+        try:
+            found += _run(name, console, quick=given.quick)
+        except PeersMissing as missing:
+            asked.error(str(missing))
     figures = [each for each in found if isinstance(each, Figure)]
     output = given.output or (None if given.names or given.quick else HERE)
     if output:
@@ -50,13 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def write_results(folder: Path, figures: Sequence[Figure], curves: Sequence[Curve]) -> None:
     """RESULTS.md in ``folder``, and beside it a plot of every curve."""
-    (folder / "plots").mkdir(parents=True, exist_ok=True)
-    plots = []
+    (folder / PLOTS).mkdir(parents=True, exist_ok=True)
     for curve in curves:
-        path = f"plots/{curve.file_name}"
-        (folder / path).write_bytes(render_plot(curve))
-        plots.append(path)
-    (folder / "RESULTS.md").write_text(render_results(figures, describe_machine(), plots), encoding="utf-8")
+        (folder / PLOTS / curve.file_name).write_bytes(render_plot(curve))
+    told = render_results(figures, curves, describe_machine(), PLOTS)
+    (folder / "RESULTS.md").write_text(told, encoding="utf-8")
 
 
 def _run(name: str, console: Console, *, quick: bool) -> list[Figure | Curve]:

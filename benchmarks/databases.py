@@ -1,4 +1,4 @@
-"""The databases that are measured: a file of SQLite, and a PostgreSQL server of its own, both as operators have them."""
+"""A PostgreSQL server of its own, as an operator has it, for what is measured."""
 
 from __future__ import annotations
 

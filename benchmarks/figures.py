@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +31,20 @@ class Figure:
     @property
     def measured(self) -> str:
         """As a reader reads it: `33.1 ×`."""
-        return f"{_number(self.value)} {self.unit}"
+        return f"{render_number(self.value)} {self.unit}"
 
     @property
     def bound(self) -> str:
         """As a reader reads it: `≥ 30 ×`."""
         if self.must is None:
             return "–"
-        return f"{'≥' if self.higher_is_better else '≤'} {_number(self.must)} {self.unit}"
+        return f"{'≥' if self.higher_is_better else '≤'} {render_number(self.must)} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """What one cost is at several sizes: ``points`` are (tenders, value in ``unit``), by the label of each line."""
+    """What one cost is at several sizes: ``points`` are (tenders, value in ``unit``), by the label of each line. ``group``
+    and ``name`` together name its plot."""
 
     group: str
     name: str
@@ -57,14 +57,21 @@ class Curve:
         return "-".join(re.findall("[a-z0-9]+", f"{self.group} {self.name}".lower())) + ".svg"
 
 
-def render_results(figures: Iterable[Figure], machine: str, plots: Sequence[str]) -> str:
-    """RESULTS.md: a table for each group in the order given, then the ``plots`` (paths beside it)."""
-    lines = ["# What was measured", "", machine, ""]
-    for group, members in groupby(figures, key=lambda figure: figure.group):
-        lines += [f"## {group}", "", "| figure | measured | must reach | | beside it |", "|---|---:|---:|---|---|"]
-        lines += [_row(figure) for figure in members]
-        lines.append("")
-    lines += [f"![{path.rsplit('/', 1)[-1].removesuffix('.svg')}]({path})" for path in plots]
+def render_results(figures: Sequence[Figure], curves: Sequence[Curve], machine: str, folder: str) -> str:
+    """RESULTS.md: for each group, in the order in which they come first, a table and the plots of its curves, which
+    lie in ``folder`` beside it."""
+    lines = [
+        "# What was measured",
+        "",
+        f"{machine} By `make bench`; what is beside a figure was measured in turn with it.",
+        "",
+    ]
+    for group in dict.fromkeys(each.group for each in (*figures, *curves)):
+        lines += [f"## {group}", ""]
+        if rows := [_row(figure) for figure in figures if figure.group == group]:
+            lines += ["| figure | measured | must reach | | beside it |", "|---|---:|---:|---|---|", *rows, ""]
+        for curve in (curve for curve in curves if curve.group == group):
+            lines += [f"![{curve.name}]({folder}/{curve.file_name})", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -73,7 +80,7 @@ def _row(figure: Figure) -> str:
     return f"| {figure.name} | {figure.measured} | {figure.bound} | {sign} | {figure.against} |"
 
 
-def _number(value: float) -> str:
+def render_number(value: float) -> str:
     """Three figures, no exponent: 0.0123, 1.25, 98.8, 1,250."""
     if value and abs(value) < 1:
         return f"{value:.3g}"

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aggregator.config import load_config
 from aggregator.database import open_database
-from aggregator.models import Kind, Listing, Reading, Sweep
+from aggregator.filters import Filter
+from aggregator.models import Kind, Listing, Reading, Sweep, Tender
 from aggregator.pipeline import BATCH, Intake
 from aggregator.repository import Repository
 from aggregator.runs import Tally
@@ -70,6 +72,20 @@ def read(config: str, sweep: str = Sweep.FULL, after: float = 0.0) -> dict[str, 
     spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
     repository.engine.dispose()
     return spent | {"runs": [run.as_dict() for run in runs]}
+
+
+def find_tenders(config: Path) -> list[Tender]:
+    """What the database of a configuration holds, by kind and key."""
+    repository = Repository(open_database(load_config(config).database_url))
+    found = [record.tender for record in repository.find(Filter(), NOW, ZoneInfo("Asia/Jakarta"), apart=True)]
+    repository.engine.dispose()
+    return sorted(found, key=lambda tender: (tender.kind, tender.key))
+
+
+def make_packages(number: int) -> Packages:
+    """So many packages, or a few less, of all kinds, in the demo's proportions."""
+    parts = {"tenders": 60, "non_tenders": 90, "recorded": 40, "self_managed": 25, "emergencies": 3}
+    return Packages(**{kind: number * part // sum(parts.values()) for kind, part in parts.items()})
 
 
 def fill(config: str, packages: Mapping[str, int]) -> int:

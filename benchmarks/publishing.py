@@ -1,4 +1,4 @@
-"""How long a publish takes: from nothing, when nothing changed, and when one tender did; each in a process of its own."""
+"""How long a publish takes: from nothing, when nothing changed, when one tender did; each in a process of its own."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def measure_searches(address: str) -> dict[str, float]:
     """Seconds for the first page of each search."""
     repository = Repository(open_database(address))
     return {
-        name: median(_find(repository, wanted) for _ in range(TIMES)) for name, wanted in (WORDS | OTHERS).items()
+        name: median(_find(repository, wanted) for _ in range(TIMES)) for name, wanted in {**WORDS, **OTHERS}.items()
     }
 
 

@@ -38,9 +38,8 @@ class Recalling:
     portal: Portal
     _pages: dict[tuple[str, bool], Response] = field(default_factory=dict)
 
-    @property
-    def prefix(self) -> str:
-        return self.portal.prefix
+    def __post_init__(self) -> None:
+        self.prefix = self.portal.prefix
 
     def answer(self, request: Request) -> Response:
         asked = request.address, "referer" in request.headers

@@ -68,6 +68,7 @@ class Faults:
         for fault in self._orders:
             if fault.times is not None and fault.hits >= fault.times:
                 continue
+            # nosemgrep: patterns-are-ours # of whoever orders the fault
             if not re.search(fault.match, request.address):
                 continue
             if fault.skip > 0:

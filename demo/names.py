@@ -192,4 +192,4 @@ HOSTILE_TITLES = (
 
 def make_dice(*seed: object) -> random.Random:
     """A generator that gives the same numbers for the same seed on every machine."""
-    return random.Random("/".join(map(str, seed)))  # noqa: S311 -- made-up data, no secrets
+    return random.Random("/".join(map(str, seed)))  # noqa: S311 # nosec B311 # made-up data, no secrets

@@ -44,7 +44,7 @@ FAULTS = {
 }
 
 _DETAILS = tuple(
-    (re.compile(pattern), kind, page)
+    (re.compile(pattern), kind, page)  # nosemgrep: patterns-are-ours # those below
     for pattern, kind, page in (
         (r"lelang/(\d+)/pengumumanlelang", TENDER, "announcement"),
         (r"lelang/(\d+)/peserta", TENDER, "participants"),

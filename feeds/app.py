@@ -26,8 +26,10 @@ from feeds.definitions import Format
 from feeds.pages.narrowing import tell_fault
 from feeds.pages.site import Site, load_sites, render_error
 from feeds.serving.api import Api
+from feeds.serving.at_once import AtOnce
 from feeds.serving.files import PAGE_RULES, PublishedFiles, check_request, send_file
 from feeds.serving.health import list_monitored
+from feeds.serving.metrics import CountAnswers
 from feeds.serving.searching import FEED_PATH, PAGE_PATH, Searching
 from feeds.serving.visits import CountVisits, Visits
 from feeds.words.wording import Wording
@@ -57,20 +59,22 @@ def make_app(
     zone = ZoneInfo(config.publisher.timezone)
     visits = Visits(partial(save_visits, repository.engine), now, zone)
     api = Api(config, repository, sites[0], now, clock, since)
-    monitored, counting = list_monitored(config, repository, root, now, clock)
-    answer = _ErrorPages(sites, root)
-    return Starlette(
+    monitored, answers = list_monitored(config, repository, root, now, clock)
+    answer, files = _ErrorPages(sites, root), PublishedFiles(root, config)
+    application = Starlette(
         routes=[
             *(Route(f"/{FEED_PATH}.{form}", _SearchFeed(searching, config, form)) for form in Format),
             *(Route(f"/{site.prefix}{PAGE_PATH}", _SearchPage(searching, site)) for site in sites),
             *api.list_routes(),
             *monitored,
-            Route("/{path:path}", PublishedFiles(root, config)),
+            Route("/{path:path}", files),
         ],
-        middleware=[counting, Middleware(CountVisits, visits=visits)],
+        middleware=[Middleware(CountAnswers, answers=answers), Middleware(CountVisits, visits=visits)],
         exception_handlers={HTTPException: answer, FilterError: answer, Exception: answer},
         lifespan=lambda _: visits.saving(),
     )
+    application.state.at_once = AtOnce(files, visits, answers)
+    return application
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from aggregator.config import Config
 from aggregator.repository import Repository
 from feeds.contents import Contents
 from feeds.definitions import Channel, Feed, Format, make_channel
+from feeds.drafts import File
 from feeds.entries import Entry
 from feeds.rss_atom import render_atom
-from feeds.tree import File, Part, Tree
+from feeds.tree import Part, Tree
 
 CLOSING = timedelta(hours=12)  # a run dates what it finds by its own start, and the longest ones take hours
 

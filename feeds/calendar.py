@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from icalendar import Calendar, Event, Timezone, vText
 
 from feeds.definitions import Channel, Format
-from feeds.entries import Entry
+from feeds.entries import MOST_KEPT, Entry
 
 _OLD_NAMES = {"name": "x-wr-calname", "description": "x-wr-caldesc"}  # what most calendars read
 
@@ -27,16 +28,15 @@ def render_calendar(channel: Channel, entries: Sequence[Entry]) -> bytes:
     calendar.add("x-published-ttl", _duration(channel.ttl))
     calendar.add("source", channel.urls[Format.CALENDAR], parameters={"VALUE": "URI"})
     calendar.add("url", channel.page_url)
-    for entry in entries:
-        if entry.starts:
-            calendar.add_component(_event(entry, entry.starts))
-    if not calendar.subcomponents:
-        # RFC 5545 §3.6 asks for one component at least; a time zone shows nothing.
-        calendar.add_component(Timezone.from_tzid("UTC"))
-    return bytes(calendar.to_ical())
+    events = [_render_event(entry, entry.starts) for entry in entries if entry.starts]
+    # RFC 5545 §3.6 asks for one component at least; a time zone shows nothing.
+    components = events or [Timezone.from_tzid("UTC").to_ical()]
+    head, end, rest = calendar.to_ical().rpartition(b"END:VCALENDAR")
+    return b"".join([head, *components, end, rest])
 
 
-def _event(entry: Entry, starts: datetime) -> Event:
+@lru_cache(MOST_KEPT)
+def _render_event(entry: Entry, starts: datetime) -> bytes:
     event = Event()
     event.add("uid", entry.id)
     event.add("dtstamp", _utc(entry.updated))
@@ -49,7 +49,7 @@ def _event(entry: Entry, starts: datetime) -> Event:
     event.add("categories", [topic.label for topic in entry.topics])
     event.add("status", "CANCELLED" if entry.cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT")
-    return event
+    return bytes(event.to_ical())
 
 
 def _utc(time: datetime) -> datetime:

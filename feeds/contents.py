@@ -55,6 +55,32 @@ class Contents:
             return [self._word_release(*found) for found in self.find_releases(feed.filter, feed.events, limit)]
         return self.find_entries(feed.filter)
 
+    def find_marks(self, feed: Feed) -> list[object]:
+        """While this is the same, so is what ``find`` and ``find_calendar`` find; no tender is read for it."""
+        if feed.kind == "status":
+            return [*self.find_turns()]
+        if feed.kind == "changes":
+            limit = feed.filter.limit or FEED_LIMIT
+            places = self._repository.find_release_places(
+                feed.filter, self._now, self._zone, feed.events, limit, only=self._portals
+            )
+            return [(seq, self._marks.get(number)) for seq, number in places]
+        found = (
+            self._repository.find_numbers(wanted, self._now, self._zone, only=self._portals)
+            for wanted in (feed.filter, feed.called_off_filter)
+            if wanted
+        )
+        return [[self._marks.get(number) for number in numbers] for numbers in found]
+
+    @cached_property
+    def _marks(self) -> Mapping[int, object]:
+        """Of each tender by the number of its row."""
+        marks: dict[int, object] = {}
+        for version in self._repository.find_versions(self._portals):
+            for number in version.numbers:  # a plan may stand in several, and is told with the first of them
+                marks.setdefault(number, (version.identity, version.others, version.mark))
+        return marks
+
     def find_calendar(self, feed: Feed) -> list[Entry]:
         """The entries of its calendar: the same, and among them what was called off before its day."""
         if feed.called_off_filter is None:

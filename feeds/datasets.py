@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import aggregator.exports
 from aggregator.config import Config
-from aggregator.exports.columns import Clocks
-from aggregator.exports.csv import write_csv
+from aggregator.exports.columns import ROWS, Clocks, Row, Write, read_row
+from aggregator.exports.csv import open_csv
 from aggregator.exports.jsonl import write_jsonl
-from aggregator.exports.parquet import write_parquet
-from aggregator.exports.xlsx import write_xlsx
+from aggregator.exports.parquet import open_parquet
+from aggregator.exports.xlsx import open_xlsx
 from aggregator.filters import Filter, Moment
 from aggregator.models import Record
 from aggregator.repository import Repository
 from aggregator.yearly import YearMark, find_year_marks
 from feeds.addresses import DATA
+from feeds.drafts import File
 from feeds.pages.open_data import (
     DICTIONARY_PATH,
     PACKAGE_PATH,
@@ -35,12 +38,17 @@ from feeds.pages.open_data import (
     render_page,
 )
 from feeds.pages.site import Site
-from feeds.tree import File, Part, Tree, Writing
+from feeds.tree import Begin, Part, Tree
 
 _WHOLE = "data"
 _LEVEL = 6  # of gzip: 9 takes three times as long for a hundredth less
 
-Source = Callable[[], Iterable[Record]]
+
+class _Told(NamedTuple):
+    """Some purchases, and what they are as rows of a table."""
+
+    records: list[Record]
+    rows: list[Row]
 
 
 def write_datasets(tree: Tree, sites: Sequence[Site], repository: Repository, now: datetime, makers: str) -> None:
@@ -81,9 +89,9 @@ def _write_year(tree: Tree, config: Config, repository: Repository, mark: YearMa
     zone = ZoneInfo(config.publisher.timezone)
     days = Moment(f"{mark.year}-01-01"), Moment(f"{mark.year}-12-31")
     wanted = Filter(published_from=days[0], published_to=days[1])
-    find = partial(repository.find, wanted, now, zone, only={portal_id for portal_id, _ in portals})
-    files = _list_files(config, mark.year, find)
-    part = tree.save_streamed(name, fingerprint, files, now, {})
+    found = repository.find(wanted, now, zone, only={portal_id for portal_id, _ in portals})
+    files = {f"{DATA}paket-{mark.year}.{ending}": begin for ending, begin in _list_forms(config).items()}
+    part = tree.save_streamed(name, fingerprint, files, _read(found, config), now)
     part.facts.update(year=mark.year, count=mark.purchases, day=today.isoformat(), sums=_add_up(tree.root, part))
     return part
 
@@ -92,23 +100,43 @@ def _name(year: int) -> str:
     return f"data {year}"
 
 
-def _list_files(config: Config, year: int, find: Source) -> Mapping[str, Writing]:
-    """Each form by its path. CSV, JSON Lines and Parquet have the names of columns, XLSX the publisher's words."""
-    zone, language = ZoneInfo(config.publisher.timezone), config.publisher.language
-    clocks = Clocks({portal.id: portal.zone for portal in config.portal}, zone)
-    writers: dict[str, Writing] = {
-        "csv.gz": partial(_pack, lambda stream: write_csv(find(), stream, clocks)),
-        "xlsx": lambda stream: write_xlsx(find(), stream, clocks, language),
-        "parquet": lambda stream: write_parquet(find(), stream, clocks),
-        "jsonl.gz": partial(_pack, lambda stream: write_jsonl(find(), stream)),
+def _read(records: Iterable[Record], config: Config) -> Iterator[_Told]:
+    """All of them once, for every form."""
+    clocks = Clocks({portal.id: portal.zone for portal in config.portal}, ZoneInfo(config.publisher.timezone))
+    left = iter(records)
+    while some := list(islice(left, ROWS)):
+        yield _Told(some, [read_row(record, clocks) for record in some])
+
+
+def _list_forms(config: Config) -> Mapping[str, Begin[_Told]]:
+    """Each by the end of its name. CSV and Parquet have the names of columns, XLSX the publisher's words."""
+    return {
+        "csv.gz": partial(_begin_packed, partial(_begin_table, open_csv)),
+        "xlsx": partial(_begin_table, partial(open_xlsx, language=config.publisher.language)),
+        "parquet": partial(_begin_table, open_parquet),
+        "jsonl.gz": partial(_begin_packed, _begin_lines),
     }
-    return {f"{DATA}paket-{year}.{ending}": write for ending, write in writers.items()}
 
 
-def _pack(write: Writing, stream: IO[bytes]) -> None:
+@contextmanager
+def _begin_table(
+    open_table: Callable[[IO[bytes]], AbstractContextManager[Write]], stream: IO[bytes]
+) -> Iterator[Callable[[_Told], None]]:
+    with open_table(stream) as write:
+        yield lambda told: write(told.rows)
+
+
+@contextmanager
+def _begin_lines(stream: IO[bytes]) -> Iterator[Callable[[_Told], None]]:
+    yield lambda told: write_jsonl(told.records, stream)
+
+
+@contextmanager
+def _begin_packed(begin: Begin[_Told], stream: IO[bytes]) -> Iterator[Callable[[_Told], object]]:
     """With no name and no time inside, so that the same rows are the same bytes."""
-    with gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed:
-        write(packed)  # type: ignore[arg-type] # a GzipFile is a stream
+    packed = gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0)
+    with packed, begin(packed) as add:  # type: ignore[arg-type] # a GzipFile is a stream
+        yield add
 
 
 def _add_up(root: Path, part: Part) -> dict[str, str]:

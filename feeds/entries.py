@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from html import escape
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from feeds.words.wording import Wording
 MOST_TITLE = 300
 MOST_LINE = 300
 MOST_FEED = 1_000_000  # bytes of one rendered feed
+MOST_KEPT = 2_000  # entries of which is remembered what was made of them: most stand in several feeds
 
 _OFF = {Status.CANCELLED, Status.UNSUCCESSFUL, Status.WITHDRAWN}
 _GOOD = {Verdict.OK, Verdict.PARTIAL}
@@ -66,6 +68,9 @@ class Entry:
     sequence: int = 0
     cancelled: bool = False
     structured: Mapping[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.updated))
 
     @property
     def first_known(self) -> datetime:
@@ -213,6 +218,7 @@ _WEIGHT_OF_HEAD = 20_000
 _WEIGHT_OF_FRAME = 900  # elements or keys, dates and fixed attributes of one entry
 
 
+@lru_cache(MOST_KEPT)
 def _weigh(entry: Entry) -> int:
     """No less than the entry's bytes in its longest form."""
     names = [entry.id, entry.url, entry.author, entry.author_url, *(part for topic in entry.topics for part in topic)]

@@ -56,7 +56,7 @@ def send_apart(url: str, letter: Letter, patience: float) -> Answer:
     why = "it broke off"
     output: bytes | None
     try:
-        ended = subprocess.run(  # noqa: S603 - our own program; what it works with it reads from its input
+        ended = subprocess.run(  # noqa: S603 # nosec B603 # our own program; what it works with it reads from its input
             program, input=asked, capture_output=True, timeout=patience, check=False
         )
         output = ended.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from aggregator.asked import AskedOnce
 from aggregator.config import Config
 from aggregator.filters import Filter, Sort
 from aggregator.reports import find_run_days
@@ -22,7 +23,8 @@ from feeds.archives import write_archives
 from feeds.contents import Contents
 from feeds.datasets import write_datasets
 from feeds.definitions import BIDDABLE, OPEN, Channel, Feed, Format, Group, make_channel, shipped_feeds
-from feeds.entries import Entry, fit_entries
+from feeds.drafts import File
+from feeds.entries import Around, Entry, fit_entries
 from feeds.formats import RENDERERS
 from feeds.opml import render_opml
 from feeds.pages.audience import PATH as VISITS_PATH
@@ -39,10 +41,10 @@ from feeds.pages.site import ASSETS, SITE, Site, load_sites
 from feeds.pages.sitemap import find_pages, render_robots, render_sitemap
 from feeds.pages.static_search import PATH as SEARCH_PATH
 from feeds.pages.static_search import render_search
-from feeds.pages.tender_files import TenderFiles
+from feeds.pages.tender_files import Shown, TenderFiles
 from feeds.pages.week import CALLED_OFF, MOST_RELEASES, MOST_SHOWN, WINNERS, Week, choose_news, find_span, render_week
 from feeds.pages.week import PATH as WEEK_PATH
-from feeds.tree import File, Part, Published, Tree, open_tree
+from feeds.tree import Part, Published, Tree, open_tree
 from feeds.websub import note_changes, tell_hub
 
 MOST_NOTES = 500  # releases looked through for the last changes of open packages
@@ -60,15 +62,31 @@ def publish(
     """
     with open_tree(directory or config.public_folder) as tree:
         sites = load_sites(config, sample=sample)
-        for site in sites:
-            _Edition(site, repository, now, tree, sample=sample).write()
         makers = _digest(_digest_code(), config, sample)
-        write_statistics(tree, sites, repository, now, makers)
-        write_datasets(tree, sites, repository, now, makers)
+        asked = AskedOnce(repository.engine)
+        # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
+        editions = [_Edition(site, asked, now, tree, sample=sample) for site in sites]
+        with _find_tenders(editions, asked, now, makers).rendering(tree) as pages:
+            for edition in editions:
+                edition.write(pages.warned)
+            write_statistics(tree, sites, repository, now, makers)
+            write_datasets(tree, sites, repository, now, makers)
+            pages.write()
         _write_sitemap(sites, tree, now)
         note_changes(tree, config)
     tell_hub(tree.root, config)
     return tree.published
+
+
+def _find_tenders(editions: Sequence[_Edition], repository: Repository, now: datetime, makers: str) -> TenderFiles:
+    return TenderFiles(
+        editions=[edition.shown_on_pages for edition in editions],
+        repository=repository,
+        now=now,
+        state=repr(editions[0].state),
+        makers=makers,
+        find_around=lambda: editions[0].around,
+    )
 
 
 def _write_sitemap(sites: Sequence[Site], tree: Tree, now: datetime) -> None:
@@ -106,25 +124,32 @@ class _Edition:
         self._contents = Contents(site.config, repository, now)
         self._sample = sample
         self._makers = _digest(_digest_code(), site.config, site.prefix, sample)
+        entities = [name for name, _ in repository.find_names("procuring_entity")]
+        self._feeds = shipped_feeds(site.config, entities, self._contents.find_kinds())
         self._archives: Mapping[str, str] = {}  # the newest one of each feed, by the feed's id
+        self.state = self._contents.find_state(self._feeds)
+
+    @property
+    def shown_on_pages(self) -> Shown:
+        return Shown(self._site, [feed for feed in self._feeds if feed.id in DISCOVERED])
+
+    @property
+    def around(self) -> Around:
+        return self._contents.around
 
     @property
     def _is_first(self) -> bool:
         return not self._site.prefix
 
-    def write(self) -> None:
-        entities = [name for name, _ in self._repository.find_names("procuring_entity")]
-        feeds = shipped_feeds(self._config, entities, self._contents.find_kinds())
-        # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
-        state = self._contents.find_state(feeds)
+    def write(self, warned: str) -> None:
+        """Everything but the pages of tenders; ``warned`` moves with the blacklist."""
+        feeds = self._feeds
         states = tell_portals(self._config, self._repository.find_last_runs())
-        with self._find_tenders(feeds, repr(state)).rendering(self._tree) as write_tenders:
-            if self._is_first:
-                self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
-            inputs = _digest(self._makers, [_stable(feed) for feed in feeds], state, self._archives)
-            unmoved = self._find_kept("inputs", inputs) is not None
-            shelves = [self._write_feed(feed, feeds, unmoved=unmoved) for feed in feeds]
-            write_tenders()
+        if self._is_first:
+            self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
+        inputs = _digest(self._makers, [_stable(feed) for feed in feeds], self.state, self._archives)
+        unmoved = self._find_kept("inputs", inputs) is not None
+        shelves = [self._write_feed(feed, warned, unmoved=unmoved) for feed in feeds]
         self._write_list(shelves, states, inputs)
         self._write_week(feeds, inputs)
         self._write_search(shelves)
@@ -132,27 +157,26 @@ class _Edition:
         self._write_catalogue(shelves)
         self._save("inputs", inputs, {}, {})
 
-    def _write_feed(self, feed: Feed, feeds: Sequence[Feed], *, unmoved: bool) -> _Shelf:
+    def _write_feed(self, feed: Feed, warned: str, *, unmoved: bool) -> _Shelf:
         name = f"feed {feed.id}"
         part = self._find_kept(name) if unmoved else None
         if part is None:
-            entries, dated = self._contents.find(feed), self._contents.find_calendar(feed)
-            count = self._contents.count(feed)
-            archive = self._archives.get(feed.id)
-            fingerprint = _digest(self._makers, _stable(feed), count, entries, dated, archive)
+            count, marks = self._contents.count(feed), self._contents.find_marks(feed)
+            fingerprint = _digest(self._makers, _stable(feed), count, marks, warned, self._archives.get(feed.id))
             part = self._find_kept(name, fingerprint)
             if part is None:
-                files, updated = self._render_feed(feed, feeds, fit_entries(entries), fit_entries(dated), count)
+                entries, dated = self._contents.find(feed), self._contents.find_calendar(feed)
+                files, updated = self._render_feed(feed, fit_entries(entries), fit_entries(dated), count)
                 part = self._save(name, fingerprint, files, {"count": count, "updated": updated.isoformat()})
         channel = make_channel(feed, self._config, ())
         return _Shelf(replace(channel, updated=datetime.fromisoformat(part.facts["updated"])), part.facts["count"])
 
     def _render_feed(
-        self, feed: Feed, feeds: Sequence[Feed], entries: Sequence[Entry], dated: Sequence[Entry], count: int | None
+        self, feed: Feed, entries: Sequence[Entry], dated: Sequence[Entry], count: int | None
     ) -> tuple[dict[str, File], datetime]:
         channel = replace(make_channel(feed, self._config, entries), previous=self._archives.get(feed.id))
         calendar = make_channel(feed, self._config, dated)
-        general = [each for each in feeds if each.group is Group.GENERAL]
+        general = [each for each in self._feeds if each.group is Group.GENERAL]
         files = {
             f"feeds/{feed.id}.html": File(
                 render_feed_page(self._site, channel, entries, count, general), channel.updated
@@ -164,18 +188,6 @@ class _Edition:
             told, held = (calendar, dated) if form is Format.CALENDAR else (channel, entries)
             files[f"feeds/{feed.id}.{form}"] = File(render(told, held), told.updated)
         return files, channel.updated
-
-    def _find_tenders(self, feeds: Sequence[Feed], state: str) -> TenderFiles:
-        site, contents = self._site, self._contents
-        return TenderFiles(
-            site=site,
-            repository=self._repository,
-            now=self._now,
-            state=state,
-            makers=self._makers,
-            discover=[feed for feed in feeds if feed.id in DISCOVERED],
-            find_around=lambda: contents.around,
-        )
 
     def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
         cards = [shelf.card for shelf in shelves]

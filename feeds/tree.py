@@ -3,7 +3,8 @@
 A manifest inside the folder tells what was published from what, so that unchanged parts need no rendering,
 files no longer published are removed, and nothing else is ever touched; its time is that of the last publish.
 A journal names the files of a publish that is under way; the next publish looks at those again if it finds one.
-Files are packed, written and synced many at a time, by a thread of their own: a tree has 100,000 pages.
+Files are packed, written and synced many at a time, by a thread of their own, or by the processes that render them
+(drafts.py): a tree has 100,000 pages.
 Names that begin with a dot are ours and are not served.
 """
 
@@ -11,21 +12,35 @@ from __future__ import annotations
 
 import fcntl
 import filecmp
-import gzip
 import json
 import logging
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from aggregator.files import sync_folder
+from feeds.drafts import (
+    SECOND,
+    Draft,
+    File,
+    Stamp,
+    check_path,
+    compare_file,
+    find_stamp,
+    is_ours,
+    naming,
+    put_in_place,
+    replace_file,
+    temporary,
+    twin_of,
+    write_draft,
+)
 
 LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
@@ -33,23 +48,14 @@ JOURNAL = ".warta.journal"
 SIZE = ".warta.size"  # how many files and bytes: the manifest of a large tree takes a second to read
 
 BATCH = 500  # files written, then synced, then put in place
-MANY = 200  # files and twins: from here on one sync of all that waits costs less than one for each
+BATCH_BYTES = 16_000_000  # fewer of them, where they are large: three batches may wait in memory
+MANY = 200  # files of one publish: from here on one sync of all that waits costs less than one for each
 
-_SECOND = 1_000_000_000  # in ns, as st_mtime_ns counts
-_STEP = r"(?!\.)[ -.0-~]+"  # printable ASCII without a slash or a dot in front
-_PATH = re.compile(rf"(?:{_STEP}/)*{_STEP}")
 _log = logging.getLogger(__name__)
 
-Writing = Callable[[IO[bytes]], None]  # writes a file into a stream
-F = TypeVar("F")
-Stamp = list[int]  # size and mtime in ns of the file, then of its .gz twin where there is one
-
-
-class File(NamedTuple):
-    """What to write. ``changed`` becomes the file's time, and so its Last-Modified."""
-
-    body: bytes
-    changed: datetime
+T = TypeVar("T")
+# Begins a file in a stream, and gives what adds to it.
+Begin = Callable[[IO[bytes]], AbstractContextManager[Callable[[T], object]]]
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,6 @@ def lock_tree(root: Path) -> Iterator[None]:
         yield
 
 
-def replace_file(target: Path, body: bytes, mtime: int | None = None) -> None:
-    """``body`` becomes the file, whole or not at all; ``mtime`` in ns. OSError names it where that fails."""
-    _write_beside(target, body, mtime, sync=True)
-    _temporary(target).replace(target)
-
-
 def find_last_publish(root: Path) -> datetime | None:
     """When a publish into this folder last came to its end, whether or not it changed anything; None: never."""
     try:
@@ -125,8 +125,7 @@ class _Job(NamedTuple):
     """A file to be written; its stamp is put into ``stamps``."""
 
     path: str
-    body: bytes
-    mtime: int
+    file: File
     stamps: dict[str, Stamp]
 
 
@@ -143,11 +142,14 @@ class Tree:
         self._interrupted = _load_journal(root / JOURNAL)
         self._changed = set(self._interrupted)
         self._thread = ThreadPoolExecutor(1)
-        self._batch: list[_Job] = []
-        self._written: deque[Future[None]] = deque()
+        self._jobs: list[_Job] = []
+        self._waiting_bytes = 0
+        self._drafts: list[Draft] = []
+        self._written: deque[Future[list[Draft]]] = deque()
+        self._is_large = False
         for path in self._interrupted:
-            for target in _twins(root / path):
-                _temporary(target).unlink(missing_ok=True)
+            for target in (root / path, twin_of(root / path)):
+                temporary(target).unlink(missing_ok=True)
 
     @property
     def changed(self) -> set[str]:
@@ -172,7 +174,7 @@ class Tree:
             if self._after.get(name, part) is not part:
                 return False
             for path, stamp in part.files.items():
-                if self._owners.get(path, name) != name or _stamp(f"{self.root}/{path}") != stamp:
+                if self._owners.get(path, name) != name or find_stamp(f"{self.root}/{path}") != stamp:
                     return False
         self._owners |= {path: name for name, part in parts.items() for path in part.files}
         self._after |= parts
@@ -195,129 +197,128 @@ class Tree:
         """Writes what differs, soon: at the end of the publish it is there. ``facts`` are JSON values. The files of a
         part just ``kept`` stay beside ``files``. What another part has, or an earlier one of this name, stays that
         one's, and the log tells so: two names that a hostile source chose to meet must not stop a publish."""
-        free = self._claim(name, files)
-        if len(free) < len(files):
-            if kept is None and name in self._after:
-                return self._after[name]
-            files = free
+        free = self.claim(name, files)
+        if len(free) < len(files) and kept is None and name in self._after:
+            return self._after[name]
         part = Part(fingerprint, kept.files if kept else {}, dict(facts))  # the same dict: some may wait to be written
-        for path, file in files.items():
-            _check_path(path)
-            mtime = round(file.changed.timestamp() * 1_000_000) * 1000
-            self._batch.append(_Job(path, file.body, mtime, part.files))
         self._after[name] = part
-        if len(self._batch) >= BATCH:
+        for path in free:
+            check_path(path)
+            self._jobs.append(_Job(path, files[path], part.files))
+            self._waiting_bytes += len(files[path].body)
+            if len(self._jobs) >= BATCH or self._waiting_bytes >= BATCH_BYTES:
+                self._start()
+        return part
+
+    def save_drafts(self, name: str, fingerprint: str, drafts: Sequence[Draft]) -> Part:
+        """Puts in place, soon, what ``drafts.write_drafts`` wrote of the paths that ``claim`` gave to this part."""
+        part = Part(fingerprint, {draft.path: draft.stamp for draft in drafts}, {})
+        self._after[name] = part
+        self._drafts += drafts
+        if len(self._drafts) >= BATCH:
             self._start()
         return part
 
     def save_streamed(
-        self, name: str, fingerprint: str, files: Mapping[str, Writing], changed: datetime, facts: Mapping[str, Any]
+        self, name: str, fingerprint: str, files: Mapping[str, Begin[T]], told: Iterable[T], changed: datetime
     ) -> Part:
-        """Writes at once what is too large to be held, each file by what writes it into a stream that can seek. Such
-        files are packed in their own way and have no twin."""
-        free = self._claim(name, files)
+        """Writes at once what is too large to be held: each piece of what is ``told`` into every one of ``files``, as
+        streams that can seek. Such files are packed in their own way and have no twin."""
+        free = self.claim(name, files)
         self._flush()
-        part = Part(fingerprint, {}, dict(facts))
-        for path, write in free.items():
-            _check_path(path)
-            self._stream(path, write, round(changed.timestamp() * 1_000_000) * 1000)
-            part.files[path] = _stamp(f"{self.root}/{path}")
-        self._after[name] = part
+        mtime = round(changed.timestamp() * 1_000_000) * 1000
+        with ExitStack() as stack:
+            adding = {path: stack.enter_context(self._stream(path, files[path], mtime)) for path in free}
+            for piece in told:
+                for path, add in adding.items():
+                    with naming(self.root / path):
+                        add(piece)
+        part = self._after[name] = Part(fingerprint, {path: find_stamp(f"{self.root}/{path}") for path in free}, {})
         return part
 
-    def _stream(self, path: str, write: Writing, mtime: int) -> None:
+    @contextmanager
+    def _stream(self, path: str, begin: Begin[T], mtime: int) -> Iterator[Callable[[T], object]]:
         """Beside the old file first, which stays in place where the bytes are the same."""
+        check_path(path)
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._note([path])
-        with _naming(target), _temporary(target).open("w+b") as file:
-            write(file)
+        self.note([path])
+        with naming(target), temporary(target).open("w+b") as file:
+            with begin(file) as add:
+                yield add
             file.flush()
             if target.exists():  # new bytes need a later time, or If-Modified-Since would hide them
-                mtime = max(mtime, target.stat().st_mtime_ns + _SECOND)
+                mtime = max(mtime, target.stat().st_mtime_ns + SECOND)
             os.utime(file.fileno(), ns=(mtime, mtime))
             os.fsync(file.fileno())
-        if target.exists() and filecmp.cmp(_temporary(target), target, shallow=False):
-            _temporary(target).unlink()
+        if target.exists() and filecmp.cmp(temporary(target), target, shallow=False):
+            temporary(target).unlink()
             self.published.unchanged += 1
             return
-        _temporary(target).replace(target)
+        temporary(target).replace(target)
         self.published.written += 1
         self._changed.add(path)
         self._touched_folders.add(target.parent)
 
-    def _note(self, paths: Iterable[str]) -> None:
+    def note(self, paths: Iterable[str]) -> None:
         """Names in the journal what is about to be written."""
-        with _naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
+        with naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
             journal.writelines(path + "\n" for path in paths)
 
-    def _claim(self, name: str, files: Mapping[str, F]) -> dict[str, F]:
-        """Those of ``files`` that no part of this publish has yet; from now on they belong to this one."""
-        free = {path: file for path, file in files.items() if path not in self._owners}
-        for path in files.keys() - free.keys():
-            _log.error("%s: two parts want to be this file, so %r has it and %r not", path, self._owners[path], name)
+    def claim(self, name: str, paths: Iterable[str]) -> list[str]:
+        """Those of ``paths`` that no part of this publish has yet; from now on they belong to this one."""
+        free = []
+        for path in paths:
+            if path in self._owners:
+                _log.error(
+                    "%s: two parts want to be this file, so %r has it and %r not", path, self._owners[path], name
+                )
+            else:
+                free.append(path)
         self._owners |= dict.fromkeys(free, name)
         return free
 
     def _start(self) -> None:
-        self._written.append(self._thread.submit(self._write, self._batch))
-        self._batch = []
+        self._written.append(self._thread.submit(self._write, self._jobs, self._drafts))
+        self._jobs, self._waiting_bytes, self._drafts = [], 0, []
         if len(self._written) > 2:  # no more waits in memory than is being written
-            self._written.popleft().result()
+            self._count(self._written.popleft().result())
 
     def _flush(self) -> None:
         self._start()
         while self._written:
-            self._written.popleft().result()
+            self._count(self._written.popleft().result())
+
+    def _count(self, drafts: Sequence[Draft]) -> None:
+        """What was put in place, for whoever asks this publish."""
+        for draft in drafts:
+            if draft.is_same:
+                self.published.unchanged += 1
+                continue
+            self.published.written += 1
+            self._touched_folders.add((self.root / draft.path).parent)
+            if draft.is_new:
+                self._changed.add(draft.path)
+        self._is_large = self._is_large or self.published.written >= MANY
 
     def close(self) -> None:
         """Lets go of the folder; what waits to be written after an error is not written."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _write(self, jobs: Sequence[_Job]) -> None:
+    def _write(self, jobs: Sequence[_Job], drafts: Sequence[Draft]) -> list[Draft]:
         """Every new file beside the old one and on the disk, then all of them in place."""
-        places = [place for job in jobs for place in self._compare(job)]
-        if places:
-            self._note(dict.fromkeys(place.path for place in places))
-        folders = {place.target.parent for place in places}
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        self._touched_folders |= folders
-        few = len(places) < MANY
-        for place in places:
-            if place.body is not None:
-                _write_beside(place.target, place.body, place.mtime, sync=few)
-        if not few:
+        root = str(self.root)
+        found = [compare_file(root, job.path, job.file) for job in jobs]
+        if moved := [each.path for each in found if not each.is_none]:
+            self.note(moved)
+        at_once = self._is_large or len(moved) >= MANY
+        written = [write_draft(root, each, sync=not at_once) for each in found]
+        if (moved and at_once) or not all(draft.is_same for draft in drafts):
             os.sync()
-        for place in places:
-            if place.body is None:
-                place.target.unlink(missing_ok=True)
-            else:
-                _temporary(place.target).replace(place.target)
-        for job in jobs:
-            job.stamps[job.path] = _stamp(f"{self.root}/{job.path}")
-
-    def _compare(self, job: _Job) -> Iterator[_Place]:
-        """What of a file and its twin is to be put in place. The twin first: a reader that sees the new file then
-        finds the twin that belongs to it."""
-        target, twin = _twins(self.root / job.path)
-        packed = gzip.compress(job.body, 9, mtime=0)
-        wanted = packed if len(packed) < len(job.body) else None
-        same, twin_same = _read(target) == job.body, _read(twin) == wanted
-        if same and twin_same:
-            self.published.unchanged += 1
-            return
-        self.published.written += 1
-        mtime = job.mtime
-        if same:
-            mtime = target.stat().st_mtime_ns
-        elif target.exists():  # new bytes need a later time, or If-Modified-Since would hide them
-            mtime = max(mtime, target.stat().st_mtime_ns + _SECOND)
-        if not twin_same:
-            yield _Place(job.path, twin, wanted, mtime)
-        if not same:
-            self._changed.add(job.path)
-            yield _Place(job.path, target, job.body, mtime)
+        put_in_place(root, [*drafts, *written])
+        for job, draft in zip(jobs, written, strict=True):
+            job.stamps[job.path] = draft.stamp
+        return [*drafts, *written]
 
     def finish(self) -> None:
         """Removes what publish once wrote and writes no more, then remembers what lies there now."""
@@ -325,13 +326,17 @@ class Tree:
         kept = {path for part in self._after.values() for path in part.files}
         known = {path for part in self._before.values() for path in part.files} | self._interrupted
         for path in sorted(known - kept):
-            target, twin = _twins(self.root / path)
+            target = self.root / path
             self.published.removed += target.exists()
-            twin.unlink(missing_ok=True)
+            twin_of(target).unlink(missing_ok=True)
             target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                self._touched_folders.add(target.parent)
             self._remove_empty(target.parent)
-        for folder in self._touched_folders:
-            sync_folder(folder)
+        folders = {above for folder in self._touched_folders for above in (folder, *folder.parents)}
+        for folder in folders:
+            if folder.is_relative_to(self.root):  # a new folder has to last, too
+                sync_folder(folder)
         if self._after != self._before or not all((self.root / name).exists() for name in (MANIFEST, SIZE)):
             stamps = [stamp for part in self._after.values() for stamp in part.files.values()]
             replace_file(self.root / SIZE, b"%d %d" % (len(stamps), sum(sum(stamp[::2]) for stamp in stamps)))
@@ -349,34 +354,6 @@ class Tree:
             folder = folder.parent
 
 
-class _Place(NamedTuple):
-    """A file or a twin that becomes ``body``; None: it goes. ``path`` is that of the file in either case."""
-
-    path: str
-    target: Path
-    body: bytes | None
-    mtime: int
-
-
-def _write_beside(target: Path, body: bytes, mtime: int | None, *, sync: bool) -> None:
-    with _naming(target), _temporary(target).open("wb") as file:
-        file.write(body)
-        file.flush()
-        if mtime is not None:
-            os.utime(file.fileno(), ns=(mtime, mtime))
-        if sync:
-            os.fsync(file.fileno())
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """An error of writing or syncing names no file by itself."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, f"{path} cannot be written: {error.strerror}") from error
-
-
 def _load_manifest(path: Path) -> dict[str, Part]:
     try:
         parts = {name: _parse_part(*row) for name, row in json.loads(path.read_bytes()).items()}
@@ -390,7 +367,7 @@ def _load_manifest(path: Path) -> dict[str, Part]:
 
 def _parse_part(fingerprint: str, files: dict[str, Stamp], facts: dict[str, Any] | None = None) -> Part:
     for file in files.keys():  # noqa: SIM118 - AttributeError for what is no mapping
-        _check_path(file)
+        check_path(file)
     return Part(fingerprint, files, facts or {})
 
 
@@ -407,41 +384,4 @@ def _load_journal(path: Path) -> set[str]:
     except FileNotFoundError:
         return set()
     paths = {line[:-1] for line in lines if line.endswith("\n")}
-    return {path for path in paths if _is_ours(path)}
-
-
-def _check_path(path: str) -> None:
-    if not _is_ours(path):
-        raise ValueError(f"{path!r} is no path inside the published folder")
-
-
-def _is_ours(path: str) -> bool:
-    """Whether a relative path stays inside the folder and begins no part with a dot."""
-    return _PATH.fullmatch(path) is not None
-
-
-def _twins(target: Path) -> tuple[Path, Path]:
-    return target, target.with_name(target.name + ".gz")
-
-
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.tmp")
-
-
-def _read(target: Path) -> bytes | None:
-    try:
-        return target.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        file = os.stat(path)
-    except FileNotFoundError:
-        return []
-    try:
-        twin = os.stat(path + ".gz")
-    except FileNotFoundError:
-        return [file.st_size, file.st_mtime_ns]
-    return [file.st_size, file.st_mtime_ns, twin.st_size, twin.st_mtime_ns]
+    return {path for path in paths if is_ours(path)}

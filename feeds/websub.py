@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from aggregator.config import Config
 from aggregator.files import sync_folder
 from feeds.definitions import Format
-from feeds.tree import Tree, lock_tree, replace_file
+from feeds.drafts import replace_file
+from feeds.tree import Tree, lock_tree
 
 PINGS = ".warta.pings"  # in the tree: a changed file a line, until the hub knows
 PATIENCE = 8.0  # seconds that pings may last
@@ -48,7 +49,7 @@ def ping_apart(hub: str, agent: str, topics: Sequence[str]) -> tuple[Collection[
     asked = json.dumps({"hub": hub, "agent": agent, "patience": PATIENCE, "topics": topics}).encode()
     program = [sys.executable, "-P", str(Path(__file__).with_name("pinging.py"))]  # -P: this folder has a calendar.py
     try:
-        ended = subprocess.run(  # noqa: S603 - our own program; what it works with it reads from its input
+        ended = subprocess.run(  # noqa: S603 # nosec B603 # our own program; what it works with it reads from its input
             program, input=asked, capture_output=True, timeout=PATIENCE + START, check=False
         )
     except subprocess.TimeoutExpired as error:

@@ -45,6 +45,8 @@ def is_public(address: str) -> bool:
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo and found.teredo[1])
         if inner:
             return is_public(str(inner))
+        if found.is_site_local:
+            return False
     return found.is_global and not (found.is_multicast or found.is_reserved)
 
 
@@ -70,13 +72,13 @@ class PublicResolver:
     def install_on_reactor(self) -> None:
         self._reactor.installNameResolver(self)
 
-    def resolveHostName(  # noqa: N802  # Twisted's interface
+    def resolveHostName(  # Twisted's interface
         self,
-        resolutionReceiver: IResolutionReceiver,  # noqa: N803
-        hostName: str,  # noqa: N803
-        portNumber: int = 0,  # noqa: N803
-        addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
-        transportSemantics: str = "TCP",  # noqa: N803
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
     ) -> IHostResolution:
         host = hostName.lower()
         receiver = resolutionReceiver
@@ -105,17 +107,17 @@ class _PublicReceiver:
         self._host = host
         self._private = ""
 
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:  # noqa: N802, N803
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         self._inner.resolutionBegan(resolutionInProgress)
 
-    def addressResolved(self, address: IAddress) -> None:  # noqa: N802
+    def addressResolved(self, address: IAddress) -> None:
         told = getattr(address, "host", "")
         if is_public(told):
             self._inner.addressResolved(address)
         else:
             self._private = told
 
-    def resolutionComplete(self) -> None:  # noqa: N802
+    def resolutionComplete(self) -> None:
         _refused.pop(self._host, None)
         if self._private:
             _refused[self._host] = self._private

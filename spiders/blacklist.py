@@ -24,7 +24,7 @@ from spiders.contract import ListContract, ListOptions
 from spiders.news import check_time
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, fingerprint
+from spiders.reading import ShapeError, clean_text, fingerprint, parse_json
 
 PER_PAGE = 100  # entries asked for at a time; whatever number comes is accepted
 PUBLIC_PAGE = "https://daftar-hitam.inaproc.id/blacklist/{}"
@@ -223,10 +223,9 @@ def parse_page(body: bytes, zone: ZoneInfo) -> Page:
     more than one value: an entry may hold what must not be kept.
     """
     try:
-        answer = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        sample = "" if body.lstrip().startswith((b"{", b"[")) else body[:200].decode("utf-8", "replace")
-        raise ShapeError("no JSON where a page of the list was due", sample) from error
+        answer = parse_json(body, "no JSON where a page of the list was due")
+    except ShapeError as error:
+        raise ShapeError(str(error), "" if body.lstrip().startswith((b"{", b"[")) else error.sample) from error
     if not isinstance(answer, dict):
         raise ShapeError("an answer that is no object")
     if answer.get("errors"):
@@ -407,7 +406,3 @@ def _error_text(errors: object) -> str:
         return "errors that are no list"
     messages = [error.get("message") for error in errors if isinstance(error, dict)]
     return "; ".join(message for message in messages if isinstance(message, str))
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")

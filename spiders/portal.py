@@ -12,6 +12,7 @@ import math
 import os
 import re
 import time
+import zlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +35,15 @@ from scrapy.exceptions import (
     ResponseDataLossError,
 )
 from scrapy.http import Request, Response
+from scrapy.utils import _compression
 
 from aggregator.config import ConfigError, Portal, load_config
 from aggregator.models import Kind, Listing, Reading, Sweep, Visit
 from aggregator.verdicts import Problem
 from spiders.addresses import allow_private, find_refused
+from spiders.keeping import find_unkeepable
 from spiders.own_host import LedAway, Place, find_place
-from spiders.reading import Refusal, ShapeError
+from spiders.reading import Refusal, ShapeError, clean_text
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -59,7 +62,15 @@ DOWNLOAD_ERRORS = (
     ResponseDataLossError,
     ConnectionError,
     OSError,
+    # What a body is that says it is packed, and is not: Scrapy lets these through.
+    zlib.error,
+    _compression.brotli.error,
+    _compression.zstd.ZstdError,
 )
+
+
+class Disallowed(IgnoreRequest):
+    """What robots.txt keeps us from."""
 
 
 class Unavailable(Exception):
@@ -163,6 +174,10 @@ class PortalSpider(scrapy.Spider):
     async def start(self) -> AsyncIterator[Any]:
         try:
             async for item in self.visit():
+                if isinstance(item, Reading) and (why := find_unkeepable(item.tender)):
+                    name = f"{item.tender.kind} {item.tender.key}"
+                    self.tally.report(Problem("shape", f"{name} left out: {why}"))
+                    continue
                 yield item
         except Stop as stop:
             self.tally.failed_request()
@@ -215,7 +230,10 @@ class PortalSpider(scrapy.Spider):
         again like a 500. 429 and 503 are answered by waiting as long as Retry-After says, once, and by
         going slower from then on.
         """
-        request = Request(url, method=method, headers=dict(headers or {}), body=body, dont_filter=True)
+        try:
+            request = Request(url, method=method, headers=dict(headers or {}), body=body, dont_filter=True)
+        except ValueError as error:
+            raise Unavailable(f"no address that could be asked for: {clean_text(url)[:100]}") from error
         waited = False
         while True:
             response = await self._download(request)
@@ -257,10 +275,14 @@ class PortalSpider(scrapy.Spider):
             private = find_refused(host)
             told = f"{host} leads to {private}, an address of a private network; if that is right, write private = true"
             raise Unavailable(told if private else f"no address of {host} is known") from error
-        except IgnoreRequest as error:
-            raise Unavailable(str(error), status=403, missing=True) from error  # robots.txt, or too many
+        except Disallowed as error:
+            raise Unavailable(str(error), status=403, missing=True) from error
+        except IgnoreRequest as error:  # redirects round in circles, or a body that unpacks to too much
+            raise Unavailable(str(error)[:160]) from error
         except DOWNLOAD_ERRORS as error:
             raise Unavailable(f"{type(error).__name__} {error}".strip()[:160]) from error
+        except ValueError as error:  # Scrapy's, of a redirect to what is no address
+            raise Unavailable(f"leads to no address: {error}"[:160]) from error
 
     def _archive(self, request: Request, response: Response) -> None:
         if self.archive:
@@ -297,7 +319,7 @@ def retry_after(response: Response, now: datetime) -> float:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 5.0
 
 

@@ -37,7 +37,7 @@ from aggregator.models import (
 from aggregator.verdicts import Problem
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text
+from spiders.reading import ShapeError, clean_text, parse_json
 
 ROWS = 100  # changes asked for at a time
 # A change may be committed after a later one, and stand below it in the feed: the source holds its feed back by a
@@ -83,7 +83,7 @@ class _Part(BaseModel):
 
 
 class _Value(_Part):
-    amount: Decimal
+    amount: Decimal = Field(gt=-(10**20), lt=10**20, max_digits=40)
     currency: str = Field(pattern="^[A-Z]{3}$")
 
 
@@ -370,10 +370,7 @@ def _parse_change(row: object) -> Change:
 
 def _parse_json(body: bytes) -> Mapping[str, Any]:
     """Amounts stay exact: numbers with a point are read as decimals."""
-    try:
-        answer = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("no JSON where it was due", _head(body)) from error
+    answer = parse_json(body, "no JSON where it was due")
     if not isinstance(answer, dict):
         raise ShapeError("no JSON object where it was due", _head(body))
     return answer

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import lxml.html
@@ -37,6 +39,11 @@ MONTHS = {
     )
     for name in names
 }
+
+MOST_VALUES = 500_000  # in one JSON: an empty list has two bytes there and some 60 in memory
+MOST_TAGS = 200_000  # in one page or feed; the largest list of packages has some 50,000
+_MOST_DIGITS = 40  # of a number: more is no amount, and takes hours to reckon with
+_MOST_POWER = 20  # of ten, to the same end
 
 _RUPIAH = re.compile(r"(?:Rp\.?\s*)?(-?)(\d{1,3}(?:\.\d{3})*|\d+)(?:,(\d{1,2}))?")
 _DAY = re.compile(r"(\d{1,2})[ -]([A-Za-z]+|\d{1,2})[ -](\d{4})(?:,? (\d{1,2})[:.](\d{2})(?::(\d{2}))?)?")
@@ -76,8 +83,50 @@ _UNWANTED = re.compile(
 _BLOCKS = frozenset({"br", "div", "li", "ol", "p", "table", "tbody", "td", "th", "thead", "tr", "ul"})
 
 
+def parse_json(body: bytes, what: str, most: int = MOST_VALUES) -> Any:
+    """Strict JSON with exact numbers and no NaN. ShapeError, which says ``what``, where it is none.
+
+    A number that nobody could reckon with stays the text that it is, so that only its own row is no good.
+    """
+    refuse_many_values(body, most)
+    try:
+        return json.loads(
+            body.decode("utf-8-sig"), parse_float=_number, parse_int=_whole, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise ShapeError(what, body[:200].decode("utf-8", "replace")) from error
+
+
+def refuse_many_values(body: bytes, most: int) -> None:
+    """ShapeError for JSON that would take many times its size in memory."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > most:
+        raise ShapeError(f"JSON of more than {most} values", body[:200].decode("utf-8", "replace"))
+
+
+def _number(text: str) -> Decimal | str:
+    if len(text) > _MOST_DIGITS:
+        return text
+    number = Decimal(text)
+    return number if abs(number.adjusted()) <= _MOST_POWER else text
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= _MOST_DIGITS else text
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def refuse_many_tags(body: bytes, most: int = MOST_TAGS) -> None:
+    """ShapeError for what holds more tags than any page needs: each takes many times its size in memory."""
+    if body.count(b"<") > most:
+        raise ShapeError(f"more than {most} tags", body[:200].decode("utf-8", "replace"))
+
+
 def parse_html(body: bytes) -> HtmlElement:
-    """The page's tree, read as UTF-8. ShapeError when there is nothing in it."""
+    """The page's tree, read as UTF-8. ShapeError when there is nothing in it, or too much."""
+    refuse_many_tags(body)
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         root = lxml.html.document_fromstring(body, parser=parser)

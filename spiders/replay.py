@@ -7,12 +7,10 @@ that does is compared with such a rebuilt one: tenders it lacks are added, those
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from scrapy.core.downloader.handlers.base import BaseDownloadHandler
@@ -24,6 +22,7 @@ from scrapy.responsetypes import responsetypes
 from aggregator.archive import Archive, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
+from aggregator.files import working_folder
 from aggregator.filters import Filter
 from aggregator.leases import Lease, LeaseHeld, LeaseLost, Leases, name_portal
 from aggregator.models import TENDER_FIELDS, Reading, Record
@@ -98,8 +97,8 @@ def _rebuild(
         tally.seen = max(tally.seen, found)
         tally.count(new=found)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        rebuilt = Repository(open_database(f"sqlite:///{Path(folder, 'replay.db')}"))
+    with working_folder(config.archive_folder, ".warta-replay-") as folder:
+        rebuilt = Repository(open_database(f"sqlite:///{folder / 'replay.db'}"))
         _replay_runs(config, portal, repository, rebuilt, since, tally, lease)
         for records in _in_batches(rebuilt.find(Filter(), now, ZoneInfo("UTC"), apart=True)):
             lease.check()

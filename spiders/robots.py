@@ -13,10 +13,13 @@ from scrapy.robotstxt import ProtegoRobotParser
 
 from aggregator.models import Visit
 from aggregator.robots import MOST_BYTES, Robots, RobotsAnswer
-from spiders.portal import DOWNLOAD_ERRORS
+from aggregator.verdicts import Problem
+from spiders.portal import DOWNLOAD_ERRORS, Disallowed, Stop
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
+
+LONGEST_DELAY = 600.0  # seconds of Crawl-delay that are obeyed, as many as warta.toml takes; a run would never end
 
 
 class RobotsMiddleware:
@@ -47,9 +50,12 @@ class RobotsMiddleware:
             if isinstance(rules, Response):
                 return rules
             parser = self._parsers[host] = ProtegoRobotParser(rules, self._crawler.spider)
+            delay = parser.crawl_delay(self._crawler.settings["USER_AGENT"]) or 0.0
+            if delay > LONGEST_DELAY:
+                raise Stop(Problem("rate_limited", f"{host}/robots.txt asks to wait {delay:g} s between two requests"))
             self._crawler.signals.send_catch_log(signals.robots_parsed, robotparser=parser, request=request)
         if not self._parsers[host].allowed(request.url, self._crawler.settings["USER_AGENT"]):
-            raise IgnoreRequest("Forbidden by robots.txt")
+            raise Disallowed("Forbidden by robots.txt")
         return None
 
     async def _find_rules(self, host: str) -> bytes | Response:
@@ -79,7 +85,7 @@ class RobotsMiddleware:
         request = Request(f"{host}/robots.txt", meta={"dont_obey_robotstxt": True, "dont_retry": True})
         try:
             response = await engine.download_async(request)
-        except IgnoreRequest:  # led away to another host, or round in circles: as if there were none
+        except (IgnoreRequest, ValueError):  # led to another host, round in circles or nowhere: as if there were none
             return RobotsAnswer(now, 0, b"")
         if response.status == 429 or response.status >= 500:
             return response
@@ -96,4 +102,5 @@ def find_crawl_delay(answer: RobotsAnswer | None, agent: str) -> float:
     """Seconds between two requests that a kept robots.txt asks ``agent`` for; 0 where it says nothing."""
     if answer is None:
         return 0.0
-    return ProtegoRobotParser(answer.rules, None).crawl_delay(agent) or 0.0
+    delay = ProtegoRobotParser(answer.rules, None).crawl_delay(agent) or 0.0
+    return delay if delay <= LONGEST_DELAY else 0.0  # the run ends before it asks for anything

@@ -27,8 +27,6 @@ from spiders.transport import PortalHandler
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-SETTING = "spiders.secrecy.KeyedHandler"
-
 _ERRORS = (
     DownloadCancelledError,
     DownloadConnectionRefusedError,
@@ -39,7 +37,7 @@ _ERRORS = (
 
 
 class KeyedHandler(PortalHandler):
-    """Sends requests over HTTP; the names in the spider's ``secrets`` are replaced by their keys on the way out, the
+    """Sends the requests of every spider; the names in its ``secrets`` are replaced by their keys on the way out, the
     keys by their names on the way back."""
 
     def __init__(self, crawler: Crawler) -> None:

@@ -32,7 +32,7 @@ METAREFRESH_ENABLED = False  # no source uses it, and it may lead anywhere
 REDIRECT_MAX_TIMES = 3
 DNS_RESOLVER = "spiders.addresses.PublicResolver"  # for plain Scrapy; spiders/crawl.py installs it itself
 DOWNLOAD_HANDLERS = {
-    **dict.fromkeys(("http", "https"), "spiders.transport.PortalHandler"),
+    **dict.fromkeys(("http", "https"), "spiders.secrecy.KeyedHandler"),
     **dict.fromkeys(("data", "file", "ftp", "s3")),  # no source has them, and a link may name them
 }
 DOWNLOADER_MIDDLEWARES = {
@@ -41,6 +41,8 @@ DOWNLOADER_MIDDLEWARES = {
     "spiders.own_host.OwnHostMiddleware": 50,  # in its place, before robots.txt of another host is asked for
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,  # it asks once a crawler: 730 times a host
     "spiders.robots.RobotsMiddleware": 100,
+    "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,  # it keeps and sends whatever a portal sets
+    "spiders.cookies.FewCookiesMiddleware": 700,
 }
 
 ITEM_PIPELINES = {"aggregator.pipeline.RepositoryPipeline": 300}

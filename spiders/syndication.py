@@ -29,7 +29,7 @@ from spiders.news import (
 )
 from spiders.options import parse_options
 from spiders.portal import PortalSpider
-from spiders.reading import ShapeError, clean_text
+from spiders.reading import ShapeError, clean_text, refuse_many_tags
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -143,6 +143,7 @@ def parse_feed(body: bytes, site: str, zone: ZoneInfo) -> Feed:
 
 def parse_xml(body: bytes) -> etree._Element:
     """The root of a document from outside. ShapeError when it is no XML, or has a DOCTYPE: only attacks need one."""
+    refuse_many_tags(body)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

@@ -16,7 +16,6 @@ from aggregator.config import ConfigError
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-SETTING = "spiders.transport.PortalHandler"
 LONGEST_HEAD = 64 * 1024  # bytes of an answer before its body; servers send one or two thousand
 
 
@@ -27,7 +26,7 @@ class PortalTrust:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def _addCACertsToContext(self, context: SSL.Context) -> None:  # noqa: N802  # Twisted's interface
+    def _addCACertsToContext(self, context: SSL.Context) -> None:  # Twisted's interface
         context.set_default_verify_paths()
         context.load_verify_locations(str(self._path))
 
@@ -61,7 +60,7 @@ class _ShortHeadedProtocol(http11._LenientHTTP11ClientProtocol):
         self._head = 0
         return super().request(request)
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's interface
+    def dataReceived(self, data: bytes) -> None:  # Twisted's interface
         if self._parser is not None and self._parser.state in {http11.STATUS, http11.HEADER}:
             if self._head > LONGEST_HEAD:
                 self.transport.abortConnection()
@@ -71,5 +70,5 @@ class _ShortHeadedProtocol(http11._LenientHTTP11ClientProtocol):
 
 
 class _ShortHeadedFactory(http11._LenientHTTP11ClientFactory):
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's interface
+    def buildProtocol(self, addr: Any) -> Any:  # Twisted's interface
         return _ShortHeadedProtocol(self._quiescentCallback)

@@ -25,7 +25,7 @@ from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, parse_time
+from spiders.reading import ShapeError, clean_text, parse_json, parse_time
 
 ROWS = 100  # rows asked for at a time; whatever number comes is accepted
 PUBLIC_PAGE = "https://projects.worldbank.org/en/projects-operations/procurement-detail/{}"
@@ -235,10 +235,7 @@ class ListCheck(ListContract):
 
 def parse_page(body: bytes, zone: ZoneInfo) -> Page:
     """One answer of the search; times in ``zone``. ShapeError where it is none; a broken row breaks no other."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("no JSON where a page of notices was due", body[:200].decode("utf-8", "replace")) from error
+    answer = parse_json(body, "no JSON where a page of notices was due")
     rows = answer.get("procnotices") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         raise ShapeError("no list procnotices in the answer", body[:200].decode("utf-8", "replace"))

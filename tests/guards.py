@@ -20,6 +20,8 @@ from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rich.console import Console
+
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("guards.toml")
 DOCUMENT = ROOT / "docs" / "security.md"
@@ -154,6 +156,7 @@ def try_guard(guard: Guard, tree: Path) -> tuple[str, str]:
 def try_all(guards: list[Guard]) -> dict[str, int]:
     """Tries guards side by side, in as many copies of the tree as there are processors; tells each as it ends."""
     count: dict[str, int] = {}
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="warta-guards-") as folder:
         trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
         workers = min(os.cpu_count() or 1, len(guards))
@@ -173,9 +176,9 @@ def try_all(guards: list[Guard]) -> dict[str, int]:
         with ThreadPoolExecutor(workers) as pool:
             for guard, (result, why) in zip(guards, pool.map(try_one, guards), strict=True):
                 count[result] = count.get(result, 0) + 1
-                print(f"{result:9} {guard.area}: {guard.threat}", flush=True)
+                console.print(f"{result:9} {guard.area}: {guard.threat}")
                 if result != "noticed":
-                    print(f"          {guard.file}, {guard.test}: {why}", flush=True)
+                    console.print(f"          {guard.file}, {guard.test}: {why}")
     return count
 
 
@@ -189,10 +192,11 @@ def main(arguments: list[str]) -> int:
     words = " ".join(arguments).lower()
     chosen = [guard for guard in guards if words in f"{guard.area}: {guard.threat}".lower()]
     if not chosen:
-        print(f"No guard's threat holds {words!r}; tests/guards.toml lists them.", file=sys.stderr)
+        sys.stderr.write(f"No guard's threat holds {words!r}; tests/guards.toml lists them.\n")
         return 2
     count = try_all(chosen)
-    print(f"{len(chosen)} guards: " + ", ".join(f"{number} {result}" for result, number in count.items()))
+    told = ", ".join(f"{number} {result}" for result, number in count.items())
+    Console(highlight=False, markup=False, soft_wrap=True).print(f"{len(chosen)} guards: {told}")
     return 0 if set(count) <= {"noticed", "skipped"} else 1
 
 

@@ -157,7 +157,7 @@ def test_an_error_in_the_middle_leaves_the_old_file_and_the_next_publish_mends_i
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("feeds.datasets.write_parquet", fail)
+        patch.setattr("feeds.datasets.open_parquet", fail)
         with pytest.raises(OSError, match=r"paket-2026\.parquet cannot be written: No space left"):
             write(config, kept, NOW + DAY)
     assert {name for name, body in find_files(config).items() if body != before[name]} <= {

@@ -18,6 +18,7 @@ import openpyxl
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
+from openpyxl.utils.escape import unescape
 
 from aggregator.exports.columns import COLUMNS, TYPES_ID, Clocks, Type, read_row
 from aggregator.exports.csv import neutralise, parse_text, write_csv
@@ -200,6 +201,22 @@ def test_xlsx_has_real_numbers_and_dates_and_texts_that_do_not_run() -> None:
     assert cells["retender_reason"].value is None
     assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", f"A1:{cells['timezone'].coordinate}")
     assert sheet.column_dimensions["D"].width > 40
+
+
+def test_a_text_that_looks_like_markup_of_a_sheet_is_only_a_text() -> None:
+    title = '<r><t>x</t></r></is></c><c r="ZZ2"><f>HYPERLINK("//e")</f></c><c r="AAA2" t="inlineStr"><is><r></r>'
+    sheet = open_book(written(write_xlsx, make_record(replace(TENDER, title=title)))).active
+    assert sheet is not None
+    assert (sheet["D2"].value, sheet["D2"].data_type, sheet.max_column) == (title, "s", len(COLUMNS))
+
+
+@pytest.mark.parametrize(
+    "text", ["_x000D_", "_x0041_x0042_", "  lead and trail ", "a\r\nb\rc\nd", '<b> & "é" 😀', "1e5"]
+)
+def test_texts_come_back_from_xlsx_as_they_were(text: str) -> None:
+    sheet = open_book(written(write_xlsx, make_record(replace(TENDER, title=text)))).active
+    assert sheet is not None
+    assert unescape(str(sheet["D2"].value)) == text
 
 
 def test_xlsx_is_the_same_whenever_it_is_made() -> None:

@@ -23,7 +23,7 @@ import pytest
 import warta as command_line
 from aggregator.database import open_database
 from aggregator.dossiers import Member
-from aggregator.exports import parquet
+from aggregator.exports import columns, parquet
 from aggregator.exports.columns import Clocks
 from aggregator.exports.csv import write_csv
 from aggregator.exports.jsonl import write_jsonl
@@ -264,6 +264,7 @@ def write(form: str, number: int, stream: IO[bytes]) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_memory_does_not_grow_with_the_number_of_tenders(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "ROWS", 50)
     monkeypatch.setattr(parquet, "ROWS", 100)
 
     def peak(number: int) -> int:

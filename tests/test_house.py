@@ -51,7 +51,11 @@ def tracked() -> list[Path]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True
     )
     if listing.returncode:
-        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+        return [
+            path
+            for path in ROOT.rglob("*")
+            if path.is_file() and not path.relative_to(ROOT).as_posix().startswith(".venv")
+        ]
     return [ROOT / name for name in listing.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 

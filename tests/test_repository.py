@@ -164,9 +164,14 @@ def test_a_field_the_program_learns_to_read_later_re_issues_nothing(repository: 
     assert one(repository).retender_reason == "Gagal"
 
 
-def test_a_failing_batch_leaves_nothing(repository: Repository) -> None:
-    with pytest.raises(UnicodeEncodeError):
-        repository.save(read(make("1"), make("2", title="\ud800")), READ)
+def test_a_failing_batch_leaves_nothing(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("aggregator.saving.write_links", fail)  # when all else is written
+    with pytest.raises(ZeroDivisionError):
+        repository.save(read(make("1"), make("2")), READ)
+    monkeypatch.undo()
     assert find(repository) == []
     assert repository.save(read(make("1")), READ) == Saved(new=1)
 
@@ -177,6 +182,18 @@ def test_a_dry_run_counts_but_writes_nothing(repository: Repository) -> None:
     assert repository.save(batch, READ + HOUR, dry_run=True) == Saved(new=1, changed=1)
     assert sorted(find(repository)) == ["1", "2"]
     assert len(repository.find_releases(Filter(), READ, WIB)) == 2
+
+
+def test_any_text_can_be_kept_and_what_nobody_sees_is_not(repository: Repository) -> None:
+    """One of them alone would cost a batch its 500 tenders, or turn the text of a page around."""
+    hostile = make("1", title="\ud800\x00\u202e", stage="Jalan \u202eagnuS\x1b[2J\x9b\ufffe\x00", buyer="a\x0bb\u2028c")
+    assert repository.save(read(hostile, make("2", stage="Jalan\xa0\U0001f468\u200d\U0001f467\nB")), READ) == Saved(
+        new=2
+    )
+    kept = {each.key: each for each in (r.tender for r in repository.find(Filter(), READ, WIB))}
+    assert (kept["1"].title, kept["1"].stage, kept["1"].buyer) == ("1", "Jalan agnuS[2J", "a b c")
+    assert kept["2"].stage == "Jalan\xa0\U0001f468\u200d\U0001f467\nB"
+    assert repository.save(read(hostile), READ + HOUR) == Saved()
 
 
 def test_any_amount_and_time_can_be_kept(repository: Repository) -> None:

@@ -21,8 +21,9 @@ from aggregator.models import Award, Kind, Money, Reading, Sanction, Status, Ten
 from aggregator.repository import Repository
 from aggregator.versions import Told
 from feeds.contents import Contents
+from feeds.drafts import File
 from feeds.pages.site import Site, load_sites
-from feeds.pages.tender_files import TenderFiles
+from feeds.pages.tender_files import Shown, TenderFiles
 from feeds.pages.tender_page import render_tender_page
 from feeds.publish import publish
 from feeds.tree import MANIFEST, Published, Tree, open_tree
@@ -43,20 +44,17 @@ SEVERAL = [replace(TENDER, key=f"{number}", title=f"Paket {number}") for number 
 
 def write(config: Config, repository: Repository, now: datetime, root: Path | None = None) -> Published:
     """The part of a publish that is about tenders."""
-    with open_tree(root or config.public_folder) as tree:
-        for site in load_sites(config, sample=False):
-            contents = Contents(site.config, repository, now)
-            wanted = TenderFiles(
-                site=site,
-                repository=repository,
-                now=now,
-                state=repr(contents.find_state(())),
-                makers=repr(site.config),
-                discover=(),
-                find_around=partial(getattr, contents, "around"),
-            )
-            with wanted.rendering(tree) as write_all:
-                write_all()
+    sites, contents = load_sites(config, sample=False), Contents(config, repository, now)
+    wanted = TenderFiles(
+        editions=[Shown(site, ()) for site in sites],
+        repository=repository,
+        now=now,
+        state=repr(contents.find_state(())),
+        makers=repr(config),
+        find_around=partial(getattr, contents, "around"),
+    )
+    with open_tree(root or config.public_folder) as tree, wanted.rendering(tree) as pages:
+        pages.write()
     return tree.published
 
 
@@ -236,7 +234,6 @@ def test_processes_render_the_same(
     alone = files(root)
     monkeypatch.setattr(feeds.pages.tender_files, "MANY", 2)
     monkeypatch.setattr(feeds.pages.tender_files, "_CHUNK", 3)
-    monkeypatch.setattr(feeds.pages.tender_files, "_AHEAD", 1)
     write(config, repository, NOW, root.with_name("together"))
     assert files(root.with_name("together")) == alone
 
@@ -265,7 +262,7 @@ def test_the_manifest_stays_small(config: Config, repository: Repository, root: 
 
 def test_what_is_saved_is_there_at_the_end(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
-    part = tree.save("a", "1", {"x.html": feeds.tree.File(b"x", datetime(2026, 1, 1, tzinfo=UTC))}, {})
+    part = tree.save("a", "1", {"x.html": File(b"x", datetime(2026, 1, 1, tzinfo=UTC))}, {})
     assert part.files == {}
     assert tree.changed == {"x.html"}
     assert part.files == {"x.html": [1, 1767225600_000000000]}

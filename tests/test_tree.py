@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from feeds.tree import JOURNAL, LOCK, MANIFEST, SIZE, File, Part, Published, find_last_publish, open_tree
+from feeds.drafts import File
+from feeds.tree import JOURNAL, LOCK, MANIFEST, SIZE, Part, Published, find_last_publish, open_tree
 
 NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
 BODY = b"<p>" + b"paket " * 200

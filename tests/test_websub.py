@@ -35,8 +35,9 @@ from aggregator.models import Reading, Tender
 from aggregator.repository import Repository
 from feeds import pinging
 from feeds.app import make_app
+from feeds.drafts import File
 from feeds.publish import publish
-from feeds.tree import File, lock_tree, open_tree
+from feeds.tree import lock_tree, open_tree
 from feeds.websub import PATIENCE, PINGS, is_topic, note_changes, ping_apart, tell_hub
 from tests.feed_samples import READ, TENDER, make_config
 from tests.test_app import REPOSITORY, ask, put

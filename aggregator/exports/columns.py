@@ -5,11 +5,13 @@ One row a tender; what it has several of is a list or counted and summed up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,10 @@ from aggregator.models import Award, Money, Record
 from aggregator.texts import clean
 
 Language = Literal["id", "en"]
+Row = list[Any]  # a value for each column
+Write = Callable[[Sequence[Row]], None]  # adds rows to a file
+
+ROWS = 500  # read, then written, at a time
 
 
 class Type(StrEnum):
@@ -73,13 +79,31 @@ class Clocks:
         return self.by_portal.get(record.tender.portal, self.otherwise)
 
 
-def read_row(record: Record, clocks: Clocks) -> list[Any]:
+def read_row(record: Record, clocks: Clocks) -> Row:
     """The values of COLUMNS: str, int, Decimal, bool, datetime in the portal's zone, tuples of str or int, None.
 
     Texts are clean and not blank.
     """
     zone = clocks.zone(record)
-    return [_settle(column, column.read(record), zone) for column in COLUMNS[:-1]] + [zone.key]
+    row = [read(record) for read in _READ]
+    for place in _TEXTS:
+        if row[place] is not None:
+            row[place] = _settle(row[place])
+    for place in _LISTS:
+        if row[place]:
+            row[place] = tuple(text for text in map(clean, row[place]) if text.strip())
+    for place in _TIMES:
+        if row[place] is not None:
+            row[place] = _localize(row[place], zone)
+    row[-1] = zone.key
+    return row
+
+
+def read_rows(records: Iterable[Record], clocks: Clocks) -> Iterator[list[Row]]:
+    """The rows of ``records``, some hundred at a time."""
+    left = iter(records)
+    while rows := [read_row(record, clocks) for record in islice(left, ROWS)]:
+        yield rows
 
 
 def sum_up(results: Sequence[Award]) -> Money | None:
@@ -91,17 +115,9 @@ def sum_up(results: Sequence[Award]) -> Money | None:
     return Money(sum((amount.amount for amount in known), Decimal(0)), known[0].currency)
 
 
-def _settle(column: Column, value: Any, zone: ZoneInfo) -> Any:
-    match value:
-        case datetime():
-            return _localize(value, zone)
-        case str() if column.type is Type.TEXT:
-            text = clean(str(value))
-            return text if text.strip() else None
-        case tuple() if column.type is Type.TEXTS:
-            return tuple(text for text in map(clean, value) if text.strip())
-        case _:
-            return value
+def _settle(text: str) -> str | None:
+    text = clean(str(text))  # a word of the model is more than its text
+    return text if text.strip() else None
 
 
 def _localize(time: datetime, zone: ZoneInfo) -> datetime:
@@ -117,16 +133,16 @@ def _part(record: Record, name: str, part: str) -> Any:
 
 
 def _sum(results: Sequence[Award], part: str) -> Any:
-    money = sum_up(results)
+    money = sum_up(results) if results else None
     return getattr(money, part) if money else None
 
 
-def _suppliers(results: Iterable[Award]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.supplier for each in results if each.supplier))
+def _suppliers(results: Sequence[Award]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.supplier for each in results if each.supplier)) if results else ()
 
 
-def _first_date(results: Iterable[Award]) -> datetime | None:
-    return min((each.date for each in results if each.date), default=None)
+def _first_date(results: Sequence[Award]) -> datetime | None:
+    return min((each.date for each in results if each.date), default=None) if results else None
 
 
 def _sources(record: Record) -> tuple[str, ...]:
@@ -135,7 +151,7 @@ def _sources(record: Record) -> tuple[str, ...]:
 
 
 def _told(name: str) -> Callable[[Record], Any]:
-    return lambda record: getattr(record.tender, name)
+    return attrgetter(f"tender.{name}")
 
 
 _CURRENCY = ("its currency, ISO 4217", "mata uangnya, ISO 4217")
@@ -423,4 +439,10 @@ COLUMNS: tuple[Column, ...] = (
         "Zona waktu portal; semua waktu pada baris ini di CSV dan XLSX memakai zona tersebut, Parquet memakai UTC.",
         lambda record: None,  # read_row knows it
     ),
+)
+
+_READ = [column.read for column in COLUMNS]
+_TEXTS, _LISTS, _TIMES = (
+    [place for place, column in enumerate(COLUMNS) if column.type is type_]
+    for type_ in (Type.TEXT, Type.TEXTS, Type.TIME)
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from typing import IO, Any
 
-from aggregator.exports.columns import COLUMNS, Clocks, Language, read_row
+from aggregator.exports.columns import COLUMNS, Clocks, Language, Row, Type, Write, read_rows
 from aggregator.models import Record
 
 # What a spreadsheet takes for a formula: the signs (full-width ones too), alone or behind blanks and quotes
@@ -26,20 +26,36 @@ def write_csv(records: Iterable[Record], stream: IO[bytes], clocks: Clocks, lang
 
     Amounts are plain decimals; times ISO 8601 with the offset of the portal's zone; lists are joined by ``"; "``.
     """
+    with open_csv(stream, language) as write:
+        for rows in read_rows(records, clocks):
+            write(rows)
+
+
+@contextmanager
+def open_csv(stream: IO[bytes], language: Language | None = None) -> Iterator[Write]:
+    """The same, for rows that are read elsewhere."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # ends lines with CR LF, quotes what needs it
-    text.write(_MARK)
-    writer.writerow([column.heading(language) for column in COLUMNS])
-    for record in records:
-        writer.writerow([_render(value) for value in read_row(record, clocks)])
+
+    def flush() -> None:
         stream.write(text.getvalue().encode())
         text.seek(0)
         text.truncate()
-    stream.write(text.getvalue().encode())  # the headings, where there is no record
+
+    def write(rows: Iterable[Row]) -> None:
+        writer.writerows(map(_render_row, rows))
+        flush()
+
+    text.write(_MARK)
+    writer.writerow([column.heading(language) for column in COLUMNS])
+    flush()
+    yield write
 
 
 def neutralise(text: str) -> str:
     """``text`` with ' before whatever would run as a formula."""
+    if text[:1].isalnum() and ";" not in text and text.isprintable():
+        return text  # no place in it for _FORMULA, and that is told sooner
     return _FORMULA.sub(r"\1'", text)
 
 
@@ -48,19 +64,21 @@ def parse_text(cell: str) -> str:
     return _NEUTRAL.sub(r"\1", cell)
 
 
-def _render(value: Any) -> str | int:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return value
-        case Decimal():
-            return f"{value:f}"
-        case datetime():
-            return value.isoformat()
-        case tuple():
-            return neutralise("; ".join(str(each).replace(";", ",") for each in value))
-        case _:
-            return neutralise(value)
+def _render_row(row: Row) -> list[str | int]:
+    return ["" if value is None else render(value) for render, value in zip(_RENDER, row, strict=True)]
+
+
+def _render_list(values: Iterable[str | int]) -> str:
+    return neutralise("; ".join(str(each).replace(";", ",") for each in values)) if values else ""
+
+
+_BY_TYPE: Mapping[Type, Callable[[Any], str | int]] = {
+    Type.TEXT: neutralise,
+    Type.TEXTS: _render_list,
+    Type.YEARS: _render_list,
+    Type.COUNT: int,
+    Type.AMOUNT: "{:f}".format,
+    Type.TIME: datetime.isoformat,
+    Type.FLAG: lambda value: "true" if value else "false",
+}
+_RENDER = [_BY_TYPE[column.type] for column in COLUMNS]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from aggregator.exports.columns import COLUMNS, Clocks, Type, read_row
+from aggregator.exports.columns import COLUMNS, Clocks, Row, Type, Write, read_rows
 from aggregator.models import Record
 
 if TYPE_CHECKING:
@@ -25,15 +25,31 @@ def write_parquet(records: Iterable[Record], stream: IO[bytes], clocks: Clocks) 
 
     An amount has four places; one of more than 34 digits before the point is missing.
     """
+    with open_parquet(stream) as write:
+        for rows in read_rows(records, clocks):
+            write(rows)
+
+
+@contextmanager
+def open_parquet(stream: IO[bytes]) -> Iterator[Write]:
+    """The same, for rows that are read elsewhere."""
     from pyarrow import PythonFile
     from pyarrow.parquet import ParquetWriter  # type: ignore[import-untyped]
 
     schema = make_schema()
-    rows = (read_row(record, clocks) for record in records)
+    waiting: list[Row] = []
+
+    def write(rows: Iterable[Row]) -> None:
+        waiting.extend(rows)
+        while len(waiting) >= ROWS:
+            writer.write_batch(_make_batch(waiting[:ROWS], schema))
+            del waiting[:ROWS]
+
     sink = PythonFile(stream, mode="w")  # its writer only goes forward, so that a pipe will do
     with ParquetWriter(sink, schema, compression="zstd") as writer:
-        for batch in _batches(rows, schema):
-            writer.write_batch(batch)
+        yield write
+        if waiting:
+            writer.write_batch(_make_batch(waiting, schema))
 
 
 def make_schema() -> Schema:
@@ -54,20 +70,15 @@ def make_schema() -> Schema:
     )
 
 
-def _batches(rows: Iterator[list[Any]], schema: Schema) -> Iterator[RecordBatch]:
+def _make_batch(rows: Sequence[Row], schema: Schema) -> RecordBatch:
     import pyarrow as pa
 
-    while group := list(islice(rows, ROWS)):
-        values = zip(*group, strict=True)
-        arrays = [pa.array(map(_settle, each), field.type) for each, field in zip(values, schema, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays = []
+    for column, field, values in zip(COLUMNS, schema, zip(*rows, strict=True), strict=True):
+        fitting = map(_fit, values) if column.type is Type.AMOUNT else values
+        arrays.append(pa.array(fitting, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _settle(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return value.quantize(_UNIT, context=_WIDE) if abs(value) < _TOO_MUCH else None
-        case tuple():
-            return list(value)
-        case _:
-            return value
+def _fit(amount: Decimal | None) -> Decimal | None:
+    return amount.quantize(_UNIT, context=_WIDE) if amount is not None and abs(amount) < _TOO_MUCH else None

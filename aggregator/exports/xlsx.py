@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from html import escape
 from typing import IO, TYPE_CHECKING, Any
 
-from aggregator.exports.columns import COLUMNS, Clocks, Language, Type, read_row
+from aggregator.exports.columns import COLUMNS, Clocks, Language, Row, Type, Write, read_rows
 from aggregator.models import Record
 
 if TYPE_CHECKING:
-    from xlsxwriter.format import Format  # type: ignore[import-untyped]
     from xlsxwriter.workbook import Workbook  # type: ignore[import-untyped]
     from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 MOST_ROWS = 1_048_576  # of a sheet, headings included
 _EXACT_DIGITS = 15  # of a number: Excel keeps doubles
-_FIRST_YEAR = 1900  # Excel has no dates before
+_MOST_TEXT = 32_767  # of a cell, in units of UTF-16
+_ESCAPE = re.compile("_(?=x[0-9a-fA-F]{4}_)")
+_FIRST_YEAR = 1901  # Excel has no dates before 1900, and counts a day too many in that year
+_DAY_NOUGHT, _DAY = datetime(1899, 12, 30), timedelta(days=1)  # noqa: DTZ001  dates of Excel have no zones
 # The same workbook whenever it is made: no clock goes into it.
 _CREATED = datetime(2000, 1, 1, tzinfo=UTC)
-_OPTIONS = {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm"}
 _SHEET = {None: "tenders", "en": "Tenders", "id": "Paket"}
 _WIDTHS = {Type.AMOUNT: 20, Type.TIME: 17, Type.COUNT: 10, Type.FLAG: 10, Type.YEARS: 12, Type.TEXTS: 30}
 _TEXT_WIDTHS = {"title": 60, "description": 40, "buyer": 28, "procuring_entity": 36, "url": 40, "key": 16}
@@ -42,36 +46,53 @@ def write_xlsx(
     Rows wait in the folder for temporary files. An amount of more than 15 digits is a text, since Excel would round
     it; a text longer than a cell holds (32,767 characters) is cut there.
     """
+    with open_xlsx(stream, language, rows=rows) as write:
+        for batch in read_rows(records, clocks):
+            write(batch)
+
+
+@contextmanager
+def open_xlsx(stream: IO[bytes], language: Language | None = None, *, rows: int = MOST_ROWS) -> Iterator[Write]:
+    """The same, for rows that are read elsewhere."""
     with tempfile.TemporaryDirectory(prefix="warta-") as folder:
         if stream.seekable():
-            _write_book(records, stream, clocks, language, rows, folder)
+            with _open_book(stream, language, rows, folder) as write:
+                yield write
             return
         with tempfile.TemporaryFile(dir=folder) as whole:  # a ZIP is made otherwise where one cannot go back
-            _write_book(records, whole, clocks, language, rows, folder)
+            with _open_book(whole, language, rows, folder) as write:
+                yield write
             whole.seek(0)
             shutil.copyfileobj(whole, stream)
 
 
-def _write_book(
-    records: Iterable[Record], stream: IO[bytes], clocks: Clocks, language: Language | None, rows: int, folder: str
-) -> None:
+@contextmanager
+def _open_book(stream: IO[bytes], language: Language | None, most: int, folder: str) -> Iterator[Write]:
     from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
-    book = Workbook(stream, {**_OPTIONS, "tmpdir": folder})
+    book = Workbook(stream, {"constant_memory": True, "tmpdir": folder})
     book.set_properties({"title": _SHEET[language], "created": _CREATED})
     book.use_zip64()  # a sheet of a million tenders is more than 4 GB before it is packed
-    sheet, row = _add_sheet(book, language), 0
-    amount = book.add_format({"num_format": "#,##0.00"})
-    for record in records:
-        row += 1
-        if row == rows:
-            _finish(sheet, row - 1)
-            sheet, row = _add_sheet(book, language), 1
-        for place, value in enumerate(read_row(record, clocks)):
-            if value is not None and value != ():
-                _write_cell(sheet, row, place, value, amount)
-    _finish(sheet, row)
-    book.close()
+    sheet, last = _add_sheet(book, language), 0
+    formats = (book.add_format({"num_format": form}) for form in ("#,##0.00", "yyyy-mm-dd hh:mm"))
+    render = _make_renderer(*(each._get_xf_index() for each in formats))
+
+    def write(rows: Iterable[Row]) -> None:
+        nonlocal sheet, last
+        for row in rows:
+            if last + 1 == most:
+                _finish(sheet, last)
+                sheet, last = _add_sheet(book, language), 0
+            last += 1
+            _add_row(sheet, last, render(row, last + 1))
+
+    try:
+        yield write
+        _finish(sheet, last)
+        book.close()
+    finally:
+        for each in book.worksheets():
+            each.row_data_fh.close()  # which an error would leave open
 
 
 def _add_sheet(book: Workbook, language: Language | None) -> Worksheet:
@@ -90,21 +111,68 @@ def _finish(sheet: Worksheet, last: int) -> None:
     sheet.autofilter(0, 0, last, len(COLUMNS) - 1)
 
 
-def _write_cell(sheet: Worksheet, row: int, place: int, value: Any, amount: Format) -> None:
-    match value:
-        case bool():
-            sheet.write_boolean(row, place, value)
-        case int():
-            sheet.write_number(row, place, value)
-        case Decimal() if len(value.normalize().as_tuple().digits) <= _EXACT_DIGITS:
-            sheet.write_number(row, place, float(value), amount)
-        case Decimal():
-            sheet.write_string(row, place, f"{value:f}")
-        case datetime(year=year) if year >= _FIRST_YEAR:
-            sheet.write_datetime(row, place, value.replace(tzinfo=None))
-        case datetime():
-            sheet.write_string(row, place, value.isoformat())
-        case tuple():
-            sheet.write_string(row, place, "; ".join(str(each) for each in value))
-        case _:
-            sheet.write_string(row, place, value)
+def _add_row(sheet: Worksheet, row: int, markup: str) -> None:
+    """Below all others. Through xlsxwriter's own methods a cell takes ten times as long, and they take a text that
+    looks like markup of a rich one (<r>…</r>) for that: it could bring formulas in."""
+    if row > sheet.previous_row:
+        sheet._write_single_row(row)  # what waits, which are the headings
+    sheet._check_dimensions(row, len(COLUMNS) - 1)
+    sheet.row_data_fh.write(markup)
+
+
+def _make_renderer(amount: int, time: int) -> Callable[[Row, int], str]:
+    """Renders a row of the sheet with its number, from 1 on. ``amount`` and ``time`` are the numbers of their formats.
+
+    ECMA-376 part 1, 18.3.1.4: each cell has its place, its format, its type where that is not a number, its value.
+    """
+
+    def render_amount(value: Decimal) -> str:
+        if len(value.normalize().as_tuple().digits) > _EXACT_DIGITS:
+            return _render_text(f"{value:f}")
+        return f' s="{amount}"><v>{float(value):.16G}</v></c>'
+
+    def render_time(value: datetime) -> str:
+        if value.year < _FIRST_YEAR:
+            return _render_text(value.isoformat())
+        return f' s="{time}"><v>{(value.replace(tzinfo=None) - _DAY_NOUGHT) / _DAY:.16G}</v></c>'
+
+    by_type: Mapping[Type, Callable[[Any], str]] = {
+        Type.TEXT: _render_text,
+        Type.TEXTS: _render_list,
+        Type.YEARS: _render_list,
+        Type.COUNT: lambda value: f"><v>{value}</v></c>",
+        Type.AMOUNT: render_amount,
+        Type.TIME: render_time,
+        Type.FLAG: lambda value: f' t="b"><v>{value:d}</v></c>',
+    }
+    columns = [(_name_column(place), by_type[column.type]) for place, column in enumerate(COLUMNS)]
+
+    def render(row: Row, number: int) -> str:
+        cells = [
+            f'<c r="{name}{number}"{render_value(value)}'
+            for (name, render_value), value in zip(columns, row, strict=True)
+            if value is not None and value != ()
+        ]
+        return f'<row r="{number}">{"".join(cells)}</row>'
+
+    return render
+
+
+def _name_column(place: int) -> str:
+    """A … Z, AA …"""
+    return (_name_column(place // 26 - 1) if place > 25 else "") + chr(ord("A") + place % 26)
+
+
+def _render_list(values: Iterable[str | int]) -> str:
+    return _render_text("; ".join(map(str, values)))
+
+
+def _render_text(text: str) -> str:
+    """An inline string: whatever it looks like, it is neither formula nor link nor markup."""
+    if len(text) > _MOST_TEXT // 2:
+        text = text.encode("utf-16-le")[: 2 * _MOST_TEXT].decode("utf-16-le", "ignore")
+    space = ' xml:space="preserve"' if text != text.strip() else ""
+    # 22.9.2.19: _xHHHH_ stands for a character, so that a text which has that itself says so; XML reads CR as LF.
+    text = _ESCAPE.sub("_x005F_", text) if "_x" in text else text
+    text = escape(text, quote=False).replace("\r", "_x000D_")
+    return f' t="inlineStr"><is><t{space}>{text}</t></is></c>'

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from aggregator.reports import find_year, find_years
 from aggregator.repository import Repository
+from feeds.drafts import File
 from feeds.pages.site import Site
 from feeds.pages.statistics import csv_path, render_csv, render_statistics, year_path
-from feeds.tree import File, Tree
+from feeds.tree import Tree
 
 YEARS = 5  # with a page of their own, this one included
 

@@ -49,7 +49,7 @@ def describe_page(
     told = json.dumps(_without_empty(page), ensure_ascii=False, separators=(",", ":"))
     for mark in _UNSAFE:  # JSON reads them back from their escapes
         told = told.replace(mark, f"\\u{ord(mark):04x}")
-    return Markup(told)  # noqa: S704 - no mark of HTML is left in it
+    return Markup(told)  # noqa: S704 # nosec B704 # no mark of HTML is left in it
 
 
 def _describe(tender: Tender, title: str, official: str) -> Mapping[str, Any]:

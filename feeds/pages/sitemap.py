@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from html import escape
 from urllib.parse import urlsplit
-from xml.sax.saxutils import escape
 
 from feeds.addresses import ENGLISH
 from feeds.tree import Part
@@ -32,11 +32,11 @@ def find_pages(parts: Mapping[str, Part]) -> dict[str, int | None]:
 
 
 def _is_page(name: str, path: str) -> bool:
-    """Whether it is listed: of the addresses of one purchase only its own, which names its part."""
+    """Whether it is listed: of the addresses of one purchase only its own, which names its part, in all editions."""
     page = path.removeprefix(ENGLISH)
     if not page.endswith(".html") or page.startswith(_UNLISTED):
         return False
-    return not page.startswith("tenders/") or path == f"{name}.html"
+    return not page.startswith("tenders/") or page == f"{name}.html"
 
 
 def _is_feed(page: str) -> bool:

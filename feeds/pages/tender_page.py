@@ -421,7 +421,7 @@ def _credits(record: Record, portal: Portal, portals: Mapping[str, Portal]) -> I
         find_attribution(source, (kind,), read)
         for source, kind, read in told or [(portal, record.tender.kind, record.changed)]
     )
-    return (Markup(markup) for markup in dict.fromkeys(each.markup for each in asked if each))  # noqa: S704 - escaped by Attribution
+    return (Markup(markup) for markup in dict.fromkeys(each.markup for each in asked if each))  # noqa: S704 # nosec B704 # escaped by Attribution
 
 
 def _crumbs(tender: Tender, wording: Wording) -> Iterator[tuple[str, str]]:

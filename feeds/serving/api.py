@@ -87,7 +87,7 @@ class Api:
     def list_routes(self) -> list[Route]:
         tender = f"/{API_PATH}tenders/{{portal}}/{{kind}}/{{key}}"
         return [
-            Route(f"/{API_PATH.rstrip('/')}", RedirectResponse(API_PATH, 308)),
+            Route(f"/{API_PATH.rstrip('/')}", RedirectResponse(API_PATH, 308, {"X-Content-Type-Options": "nosniff"})),
             Route(f"/{API_PATH}", _Answer(lambda _, __: self.page)),
             Route(f"/{API_PATH}openapi.json", _Answer(lambda _, __: self.description)),
             Route(f"/{API_PATH}tenders", _Answer(lambda _, raw: self._find_tenders(raw))),

@@ -147,7 +147,8 @@ class PublishedFiles:
             return
         file = await self._find(path if path and not path.endswith("/") else path + "index.html")
         if file is None and _PATH.fullmatch(path) and (self._root / path / "index.html").is_file():
-            await RedirectResponse(path.rpartition("/")[2] + "/", 308)(scope, receive, send)
+            moved = RedirectResponse(path.rpartition("/")[2] + "/", 308, {"X-Content-Type-Options": "nosniff"})
+            await moved(scope, receive, send)
             return
         if file is None:
             raise HTTPException(404)
@@ -160,9 +161,13 @@ class PublishedFiles:
             return None
         return _LargeFile(target, headers=LARGE_RULES, media_type=LARGE_TYPES[target.suffix], stat_result=target.stat())
 
-    async def _find(self, path: str) -> HeldFile | None:
+    def find_held(self, path: str) -> HeldFile | None:
+        """The file that is in memory, if the one on disk still is the same."""
         held = self._held.find(path)
-        if held is not None and held.stamp == _stamp(f"{self._root}/{path}"):
+        return held if held is not None and held.stamp == _stamp(f"{self._root}/{path}") else None
+
+    async def _find(self, path: str) -> HeldFile | None:
+        if (held := self.find_held(path)) is not None:
             return held
         self._held.drop(path)
         if not _PATH.fullmatch(path) or Path(path).suffix not in TYPES:
@@ -202,13 +207,17 @@ def check_request(scope: Scope) -> None:
 
 async def send_file(file: HeldFile, scope: Scope, send: Send) -> None:
     """Answers with ``file`` as the conditions and codings of a request ask that ``check_request`` let pass."""
-    fields = _read_fields(scope["headers"])
-    sent = file.packed if file.packed and prefers_gzip(fields.get("accept-encoding", "")) else file.plain
-    status = check_preconditions(fields, sent.etag, file.modified)
-    headers = sent.headers if status == 200 else sent.short_headers
-    body = sent.body if status == 200 and scope["method"] == "GET" else b""
+    status, headers, body = choose_answer(file, scope["headers"])
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
+
+
+def choose_answer(file: HeldFile, fields: RawHeaders) -> tuple[int, RawHeaders, bytes]:
+    """Status, headers and body for a GET whose own header is ``fields``."""
+    asked = _read_fields(fields)
+    sent = file.packed if file.packed and prefers_gzip(asked.get("accept-encoding", "")) else file.plain
+    status = check_preconditions(asked, sent.etag, file.modified)
+    return (status, sent.headers, sent.body) if status == 200 else (status, sent.short_headers, b"")
 
 
 def _stamp(path: str) -> Stamp:

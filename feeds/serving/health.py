@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -27,7 +26,7 @@ from aggregator.repository import Repository
 from aggregator.sizes import RunSum, RunTotals
 from feeds.health import find_health
 from feeds.serving.files import check_request
-from feeds.serving.metrics import CountAnswers, render_metrics
+from feeds.serving.metrics import render_metrics
 
 REUSE = 5.0  # seconds that what was found is told again
 PATIENCE = 3.0  # seconds that a monitor waits for the database
@@ -123,8 +122,8 @@ class MetricsAnswer:
 
 def list_monitored(
     config: Config, repository: Repository, root: Path, now: Callable[[], datetime], clock: Callable[[], float]
-) -> tuple[list[Route], Middleware]:
-    """The routes, and what counts the answers that they tell of. ``root`` is the tree that is served."""
+) -> tuple[list[Route], Counter[int]]:
+    """The routes, and the answers by status that they tell of and others count. ``root`` is the tree that is served."""
     totals, answers = RunTotals(repository.engine), Counter[int]()
 
     def look() -> Found:
@@ -137,7 +136,7 @@ def list_monitored(
         Route("/livez", LifeAnswer()),
         Route("/metrics", MetricsAnswer(looking, answers)),
     ]
-    return routes, Middleware(CountAnswers, answers=answers)
+    return routes, answers
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send, body: bytes, kind: str, status: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
 from functools import lru_cache
@@ -118,6 +118,18 @@ class Visits:
         elif not is_robot(agent):
             self._add(Counted(self._today(), kind, name), 1)
 
+    def count_request(self, path: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """Takes in one answered GET by its path and the ``fields`` of its header."""
+        agent, is_ahead, is_embedded = "", False, False
+        for name, value in fields:
+            if name == b"user-agent":
+                agent = value.decode("latin-1")
+            elif name in (b"sec-purpose", b"purpose"):
+                is_ahead = value.startswith(b"prefetch")
+            elif name == b"sec-fetch-mode":
+                is_embedded = value == b"cors"
+        self.count(path.removeprefix("/"), agent, is_ahead=is_ahead, is_embedded=is_embedded)
+
     async def flush(self) -> None:
         """Saves what was counted. Where the database fails it is kept for the next time."""
         counts, self._counts = self._counts, {}
@@ -182,18 +194,7 @@ class CountVisits:
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in (200, 304):
-                self._count(scope)
+                self._visits.count_request(scope["path"], scope["headers"])
             await send(message)
 
         await self._app(scope, receive, watch)
-
-    def _count(self, scope: Scope) -> None:
-        agent, is_ahead, is_embedded = "", False, False
-        for name, value in scope["headers"]:
-            if name == b"user-agent":
-                agent = value.decode("latin-1")
-            elif name in (b"sec-purpose", b"purpose"):
-                is_ahead = value.startswith(b"prefetch")
-            elif name == b"sec-fetch-mode":
-                is_embedded = value == b"cors"
-        self._visits.count(scope["path"].removeprefix("/"), agent, is_ahead=is_ahead, is_embedded=is_embedded)

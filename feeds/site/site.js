@@ -26,7 +26,7 @@
       const [tone, icon] = shut ? ["", "shut"] : days === 0 ? ["now", "alert"] : days <= 3 ? ["soon", "half"] : ["open", "clock"];
       const chip = document.createElement("span");
       chip.className = `tag ${tone}`;
-      chip.innerHTML = `<svg class="i" aria-hidden="true"><use href="#i-${icon}"/></svg>`;
+      chip.innerHTML = `<svg class="i" aria-hidden="true"><use href="#i-${icon}"/></svg>`; // nosemgrep: text-is-set-as-text // one of the four names above
       chip.append(shut ? (id ? "Ditutup" : "Closed") : word(days));
       time.before(chip);
     }

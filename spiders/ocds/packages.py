@@ -10,15 +10,14 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from spiders.reading import ShapeError, clean_text
+from spiders.reading import ShapeError, clean_text, parse_json, refuse_many_values
 
 LARGEST_ZIP = 64 * 1024 * 1024  # bytes unpacked; more is too much to hold at once
 MOST_RATIO = 100  # bytes unpacked for one packed; JSON has 10 to 25, what is above is a bomb
-MOST_VALUES = 4_000_000  # in one JSON: an empty list has two bytes there and some 60 in memory
+MOST_VALUES = 2_000_000  # in one JSON, of a file too: some 40 MB of what publishers write
 
 # A process is told from its beginning when one of its releases has one of these tags.
 OPENING_TAGS = frozenset({"planning", "tender", "compiled"})
@@ -61,36 +60,19 @@ class Package:
     unknown: tuple[str, ...] = ()
 
 
-def parse_json(body: bytes) -> Any:
-    """Strict JSON with exact numbers; no NaN."""
-    _refuse_many(body)
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError(f"no JSON: {error}"[:160], body[:200].decode("utf-8", "replace")) from error
-
-
-def _refuse_many(body: bytes) -> None:
-    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ShapeError(f"JSON of more than {MOST_VALUES} values", body[:200].decode("utf-8", "replace"))
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
 def parse_package(body: bytes, zone: ZoneInfo, total: str = "") -> Package:
     """A release package, a record package, or a bare list of either. Times without a zone are in ``zone``.
 
     ``total`` is the dotted path of the announced number of releases, as in ``pagination.total``.
     """
-    return read_package(parse_json(body), zone, total)
+    return read_package(parse_json(body, "no JSON", MOST_VALUES), zone, total)
 
 
 def parse_lines(body: bytes, zone: ZoneInfo) -> Package:
     """JSON Lines: a release, a compiled release, a record or a package on each; blank lines don't count."""
-    _refuse_many(body)
-    return _join(read_package(parse_json(line), zone) for line in io.BytesIO(body) if line.strip())
+    refuse_many_values(body, MOST_VALUES)
+    lines = (line for line in io.BytesIO(body) if line.strip())
+    return _join(read_package(parse_json(line, "no JSON", MOST_VALUES), zone) for line in lines)
 
 
 def parse_zip(body: bytes, zone: ZoneInfo) -> Package:
@@ -104,7 +86,10 @@ def parse_zip(body: bytes, zone: ZoneInfo) -> Package:
             if not files:
                 raise ShapeError("a ZIP without JSON files", ", ".join(archive.namelist()[:5]))
             return _join(_read_member(archive, info, zone) for info in sorted(files, key=lambda i: i.filename))
+    except ShapeError:
+        raise
     except (
+        ValueError,  # of a member that would begin before the file does
         zipfile.BadZipFile,
         zlib.error,
         lzma.LZMAError,
@@ -230,7 +215,7 @@ def read_release(value: Any, zone: ZoneInfo, *, compiled: bool = False) -> Relea
     if not isinstance(value, dict):
         raise ShapeError("a release that is no object", value)
     ocid, number, tags = value.get("ocid"), value.get("id"), value.get("tag", ["compiled"] if compiled else None)
-    if not isinstance(ocid, str) or not ocid.strip():
+    if not isinstance(ocid, str) or not ocid.strip() or not _is_text(f"{ocid}{number}"):
         raise ShapeError("a release without an ocid", number)
     if not isinstance(number, str | int) or isinstance(number, bool) or number == "":
         raise ShapeError(f"{ocid}: a release without an id", number)
@@ -245,13 +230,18 @@ def read_release(value: Any, zone: ZoneInfo, *, compiled: bool = False) -> Relea
     return Release(ocid.strip(), str(number), date, tuple(tags), value, compiled)
 
 
+def _is_text(text: str) -> bool:
+    """Whether it can be written: half of a surrogate pair stands for nothing."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def read_time(value: Any, zone: ZoneInfo) -> datetime | None:
     """An ISO 8601 time; one without an offset is in ``zone``. None for none, and for the years 1 and 9999."""
     if value is None or value == "":
         return None
     try:
-        time = datetime.fromisoformat(clean_text(value))
-    except (ValueError, TypeError) as error:
+        time = datetime.fromisoformat(clean_text(value) if isinstance(value, str) else "")
+    except ValueError as error:
         raise ShapeError("a date that is no ISO 8601", value) from error
     if time.year in (1, 9999):  # .NET's way to say that there is none
         return None

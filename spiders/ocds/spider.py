@@ -12,16 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 from zoneinfo import ZoneInfo
 
 from scrapy.http import Request, Response
-from scrapy.settings import BaseSettings
 
 from aggregator.config import Portal
 from aggregator.models import Kind, Known, Listing, Reading, Sweep
 from aggregator.verdicts import Problem
-from spiders import secrecy
 from spiders.ocds.merging import merge_releases
 from spiders.ocds.options import Options, Window, render_time, render_url, split_windows
 from spiders.ocds.packages import Package, Release, parse_lines, parse_package, parse_zip
@@ -51,12 +49,6 @@ class OcdsSpider(PortalSpider):
     kinds = (Kind.TENDER,)
     options: Options
     secrets: tuple[str, ...] = ()  # names of environment variables; see secrecy.py
-
-    @classmethod
-    def update_settings(cls, settings: BaseSettings) -> None:
-        super().update_settings(settings)
-        # Below the project's own: a replay puts the archive in the place of the network, and that must stay.
-        settings.set("DOWNLOAD_HANDLERS", dict.fromkeys(("http", "https"), secrecy.SETTING), priority="command")
 
     @classmethod
     def check_options(cls, portal: Portal) -> None:
@@ -258,8 +250,11 @@ class OcdsSpider(PortalSpider):
 
     def _follow(self, url: str, following: str) -> str:
         """The next page's address; it stays on the publisher's host."""
-        found = urljoin(url, following)
-        if urlsplit(found).netloc != urlsplit(url).netloc or urlsplit(found).scheme not in ("http", "https"):
+        try:
+            found = urljoin(url, following)
+        except ValueError as error:
+            raise ShapeError("links.next that is no address", following) from error
+        if find_place(found) != find_place(url):
             raise ShapeError("links.next leads to another host", found)
         return found
 

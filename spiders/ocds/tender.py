@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from aggregator.config import Portal
 from aggregator.models import Award, Category, Contract, Document, Kind, Method, Money, Status, Tender
 from spiders.ocds.packages import Release, read_time
+from spiders.own_host import find_place
 from spiders.reading import ShapeError, clean_text
 
 _STATUSES: Mapping[str, Status] = {  # codelist tenderStatus
@@ -324,5 +325,4 @@ def _time(value: Mapping[str, Any], name: str, portal: Portal) -> datetime | Non
 def _web_address(document: Mapping[str, Any]) -> str | None:
     """Only http and https: an address of a source may be anything, and readers will click on it."""
     url = _text(document, "url") or ""
-    parts = urlsplit(url) if "://" in url[:8] else None
-    return url if parts and parts.scheme in ("http", "https") and parts.hostname else None
+    return url if "://" in url[:8] and find_place(url) else None

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aggregator.verdicts import Problem
-from spiders.reading import ShapeError
-from spiders.satudata.rows import parse_json
+from spiders.reading import ShapeError, parse_json
+from spiders.satudata.rows import MOST_VALUES, NO_ROWS
 
 MOST_PAGES = 2000  # no body has 2,000,000 plans in a year
 
@@ -24,7 +24,7 @@ class Envelope:
 def parse_envelope(body: bytes) -> Envelope:
     """ShapeError when it is no page of rows, when it says that it failed, or goes on without saying where."""
     sample = body[:200].decode("utf-8", "replace")
-    answer = parse_json(body)
+    answer = parse_json(body, NO_ROWS, MOST_VALUES)
     if not isinstance(answer, dict):
         raise ShapeError("an answer of the gateway that is no object", sample)
     if answer.get("success") is not True:

@@ -17,10 +17,12 @@ from html import unescape
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Money, Tender
-from spiders.reading import ShapeError, clean_text, fingerprint
+from spiders.reading import ShapeError, clean_text, fingerprint, parse_json
 
 _NOT_DEFINED = re.compile(rb"URL-NOT-DEFINED|<invalid_response", re.IGNORECASE)
 _CENT = Decimal("0.01")
+NO_ROWS = "no JSON where rows were due"
+MOST_VALUES = 8_000_000  # a service answers a year of plans at once: 150,000 of some 40 values
 # People's names and numbers, and the tax numbers of suppliers: dropped before anything is compared or kept.
 PERSONAL = frozenset(
     {
@@ -75,19 +77,10 @@ def parse_array(body: bytes) -> list[object]:
     sample = body[:200].decode("utf-8", "replace")
     if _NOT_DEFINED.search(body[:2000]):
         raise ShapeError("the service knows no such list: check its code, number and year", sample)
-    rows = parse_json(body)
+    rows = parse_json(body, NO_ROWS, MOST_VALUES)
     if not isinstance(rows, list):
         raise ShapeError("an answer that is no array of rows", sample)
     return rows
-
-
-def parse_json(body: bytes) -> object:
-    """Any JSON, decimals exact."""
-    try:
-        value: object = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("no JSON where rows were due", body[:200].decode("utf-8", "replace")) from error
-    return value
 
 
 def read_rows(found: Iterable[object], parse: Callable[[object], Row]) -> Page:
@@ -158,7 +151,7 @@ class Cells:
 
     def key(self, name: str) -> str:
         text = self.text(name) or ""
-        if not re.fullmatch(r"\d{1,20}", text):
+        if not re.fullmatch(r"[0-9]{1,20}", text):
             raise self._error(name, "no number")
         return text
 
@@ -191,10 +184,12 @@ class Cells:
                 raise self._error(name, "no amount")
             case int() | Decimal() as value:
                 amount = Decimal(value)
-            case str(value) if re.fullmatch(r"-?\d{1,20}(\.\d{1,6})?", value.strip()):
+            case str(value) if re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,6})?", value.strip()):
                 amount = Decimal(value.strip())
             case _:
                 raise self._error(name, "no amount")
+        if amount.adjusted() > 20:
+            raise self._error(name, "more than there is")
         cents = amount.quantize(_CENT)
         return Money(cents if cents == amount else amount)
 

@@ -14,7 +14,6 @@ from scrapy.settings import BaseSettings
 from aggregator.config import ConfigError, Portal
 from aggregator.models import Kind, Listing, Reading, Status
 from aggregator.verdicts import Problem
-from spiders import secrecy
 from spiders.portal import PortalSpider, Stop, Unavailable
 from spiders.reading import ShapeError
 from spiders.satudata.gateway import Cursor, parse_envelope
@@ -60,9 +59,6 @@ class SatuDataSpider(PortalSpider):
     def update_settings(cls, settings: BaseSettings) -> None:
         super().update_settings(settings)
         settings.set("DOWNLOAD_MAXSIZE", MAX_SIZE, priority="spider")
-        # Below the project's own: a replay puts the archive in the place of the network, and that must stay.
-        handlers = dict.fromkeys(("http", "https"), secrecy.SETTING)
-        settings.set("DOWNLOAD_HANDLERS", handlers, priority="command")
 
     async def visit(self) -> AsyncIterator[Reading | Listing]:
         options = load_options(self.portal)

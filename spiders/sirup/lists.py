@@ -7,7 +7,6 @@ self-managed ones (swakelola) in such tables only.
 from __future__ import annotations
 
 import calendar
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,16 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aggregator.models import Milestone, Money
-from spiders.reading import MONTHS, ShapeError, clean_text, fingerprint, parse_fragment, parse_rupiah, text_of
+from spiders.reading import (
+    MONTHS,
+    ShapeError,
+    clean_text,
+    fingerprint,
+    parse_fragment,
+    parse_json,
+    parse_rupiah,
+    text_of,
+)
 
 
 class Options(BaseModel):
@@ -173,15 +181,12 @@ def parse_page(body: bytes, source: Source, zone: ZoneInfo) -> Page:
     A page without rows is data.
     """
     total, rows = ("recordsFiltered", "data") if source is SEARCH else ("iTotalDisplayRecords", "aaData")
-    try:
-        answer = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("a list answer that is no JSON", body[:120].decode("utf-8", "replace")) from error
+    answer = parse_json(body, "a list answer that is no JSON")
     found = answer.get(rows) if isinstance(answer, dict) else None
     if not isinstance(found, list):
         raise ShapeError(f"a list answer without {rows}", body[:120].decode("utf-8", "replace"))
     count = str(answer.get(total))
-    if not count.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,9}", count):
         raise ShapeError(f"a list answer whose {total} is no number", count)
     parse = _parse_found if source is SEARCH else _parse_cells
     read: list[Row] = []
@@ -313,5 +318,7 @@ def parse_month(text: str, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
     if not match or month is None:
         raise ShapeError("a month that is none", text)
     year = int(match[2])
+    if not 1990 <= year <= 2200:
+        raise ShapeError("a month of a year that cannot be", text)
     last = calendar.monthrange(year, month)[1]
     return datetime(year, month, 1, tzinfo=zone), datetime(year, month, last, 23, 59, tzinfo=zone)

@@ -5,7 +5,6 @@ A category or badge without a meaning here is handed back in ``unknown``; anothe
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from spiders.reading import (
     fingerprint,
     parse_fragment,
     parse_html,
+    parse_json,
     parse_rupiah,
     parse_time,
     text_of,
@@ -30,6 +30,7 @@ from spiders.spse.pages import parse_stage, parse_years, split_badges
 from spiders.spse.words import METHODS, find_category, unknown_badges
 
 _TOKEN = re.compile(rb"authenticityToken\s*=\s*['\"]([0-9a-fA-F]{16,64})['\"]")
+_KEY = re.compile(r"[0-9]{1,32}")
 _COOKIE_TOKEN = re.compile(r"___AT=([0-9a-fA-F]{16,64})")
 
 
@@ -108,10 +109,7 @@ def parse_list(body: bytes, kind: Kind) -> tuple[list[Row], list[ShapeError]]:
 
     ShapeError when it is no JSON of that shape (an HTML page, say), or when no row can be read.
     """
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("a list answer that is no JSON", body[:120].decode("utf-8", "replace")) from error
+    answer = parse_json(body, "a list answer that is no JSON")
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         raise ShapeError("a list answer without data", body[:120].decode("utf-8", "replace"))
@@ -135,7 +133,7 @@ def _parse_row(cells: object, kind: Kind) -> Row:
         raise ShapeError(f"a {kind} row with a cell that is no text", cells)
     texts = ["" if cell is None else str(cell) for cell in cells]
     key = texts[0].strip()
-    if not key.isdigit():
+    if not _KEY.fullmatch(key):
         raise ShapeError(f"a {kind} row whose key is no number", cells)
     title, badges = _split_name(texts[1])
     if not title:
@@ -202,7 +200,8 @@ class Home:
     unknown: tuple[str, ...] = ()
 
 
-_PACKAGE = re.compile(r"/(lelang|nontender)/(\d+)/pengumuman(?:lelang|pl)\b")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_PACKAGE = re.compile(r"/(lelang|nontender)/([0-9]{1,32})/pengumuman(?:lelang|pl)\b")
 _HOME_KINDS = {"lelang": Kind.TENDER, "nontender": Kind.NON_TENDER}
 _HOME_HEAD = ["No", "Nama Paket", "HPS", "Akhir Pendaftaran"]
 
@@ -239,7 +238,7 @@ def _read_home_table(
         if len(cells) == 1:
             close_category()
             category, badges = split_badges(cells[0])
-            announced = int(badges[0]) if badges and badges[0].isdigit() else None
+            announced = int(badges[0]) if badges and _COUNT.fullmatch(badges[0]) else None
             found = 0
             if category and not find_category(category):
                 unknown.append(f"category {category}")

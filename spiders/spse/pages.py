@@ -25,9 +25,14 @@ from spiders.reading import (
     parse_rupiah,
     parse_table,
     parse_time,
+    refuse_many_tags,
+    rows_of,
     text_of,
 )
 from spiders.spse.words import unknown_badges
+
+
+MOST_TAGS = 20_000  # of a realisation page: BeautifulSoup takes a kilobyte for each
 
 
 def parse_refusal(body: bytes) -> Refusal | None:
@@ -249,7 +254,7 @@ def _parse_documents(cell: HtmlElement, base: str) -> tuple[Document, ...]:
 
 
 _CHANGES = "Perubahan"
-_UPLOAD = re.compile(r"\b(upload|pemasukan|penyampaian)\b.*\bpenawaran\b", re.IGNORECASE)
+_UPLOAD, _BID = re.compile(r"\b(upload|pemasukan|penyampaian)\b", re.I), re.compile(r"\bpenawaran\b", re.I)
 
 
 def parse_schedule(body: bytes, zone: ZoneInfo) -> tuple[Milestone, ...]:
@@ -271,7 +276,7 @@ def parse_schedule(body: bytes, zone: ZoneInfo) -> tuple[Milestone, ...]:
 
 
 def _is_schedule(table: HtmlElement) -> bool:
-    return {"Tahap", "Mulai", "Sampai", _CHANGES} <= {text_of(th) for th in table.iter("th")}
+    return {"Tahap", "Mulai", "Sampai", _CHANGES} <= {text_of(cell) for cell in next(rows_of(table), [])}
 
 
 def _parse_moves(text: str) -> int:
@@ -280,8 +285,14 @@ def _parse_moves(text: str) -> int:
 
 def find_deadline(milestones: Sequence[Milestone]) -> datetime | None:
     """When bids close: the end of the stage in which bids are uploaded, the last where there are several."""
-    ends = [m.ends for m in milestones if m.ends and _UPLOAD.search(m.title)]
+    ends = [m.ends for m in milestones if m.ends and _is_upload(m.title)]
     return max(ends, default=None)
+
+
+def _is_upload(title: str) -> bool:
+    """In two steps, for a title may repeat one of the words without end."""
+    upload = _UPLOAD.search(title)
+    return upload is not None and _BID.search(title, upload.end()) is not None
 
 
 # Prices of a winner, best first: negotiated, corrected, bid.
@@ -306,7 +317,8 @@ def parse_contracts(body: bytes) -> tuple[Contract, ...]:
 def _winner_rows(body: bytes) -> list[dict[str, HtmlElement]]:
     root = parse_html(body)
     for table in root.iter("table"):
-        if any(text_of(th) == "Nama Pemenang" for th in table.iter("th")) and not list(table.iterdescendants("table")):
+        innermost = next(table.iterdescendants("table"), None) is None
+        if innermost and any(text_of(th) == "Nama Pemenang" for th in table.iter("th")):
             return [row for row in parse_table(table) if text_of(row["Nama Pemenang"])]
     raise ShapeError("a winner page without a winner table", text_of(root))
 
@@ -327,6 +339,7 @@ def parse_realisations(body: bytes, zone: ZoneInfo) -> tuple[Contract, ...]:
     The table stands in broken markup (rows inside a row, ``tr`` in a div), so BeautifulSoup reads it. Of the
     nested provider table only Nama Pelaksana (or Penyedia) is kept, never e-mail or telephone.
     """
+    refuse_many_tags(body, MOST_TAGS)
     soup = BeautifulSoup(body, "lxml", from_encoding="utf-8")
     head = soup.find("th", string=re.compile(r"^\s*Jenis Realisasi\s*$"))
     table = head.find_parent("table") if head else None

@@ -266,7 +266,10 @@ class SpseSpider(PortalSpider):
 
     def _url(self, path: str) -> str:
         """An address below the portal's base; site-relative (``/malangkota/…``) and absolute ones as they are."""
-        return urljoin(self.portal.url.rstrip("/") + "/", path)
+        try:
+            return urljoin(self.portal.url.rstrip("/") + "/", path)
+        except ValueError:  # a link that is no address: told when it is asked for
+            return path
 
     def _announcement_url(self, spot: Spot) -> str:
         return self._url(_ADDRESSES[spot.kind].announcement.format(spot.key))

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Award, Category, Kind, Method, Milestone, Money, Status, Tender
-from spiders.reading import ShapeError, clean_text
+from spiders.reading import ShapeError, clean_text, parse_json
 
 PUBLIC_PAGE = "https://ted.europa.eu/{}/notice/-/detail/{}"
 # The languages of the source, by the code of its values (ISO 639-3) and the one of its pages.
@@ -108,10 +108,7 @@ class Page:
 
 def parse_page(body: bytes, language: str, zone: ZoneInfo) -> Page:
     """One answer; times without a zone in ``zone``. ShapeError where it is none; a broken row breaks no other."""
-    try:
-        answer = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError("no JSON where a page of notices was due", _head(body)) from error
+    answer = parse_json(body, "no JSON where a page of notices was due")
     rows = answer.get("notices") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         raise ShapeError("no list notices in the answer", _head(body))
@@ -136,7 +133,7 @@ def parse_notice(row: object, language: str, zone: ZoneInfo) -> Notice:
     if not isinstance(row, dict):
         raise ShapeError("a row that is no object", row)
     key = _first(_texts(row, "publication-number", language)) or ""
-    if not re.fullmatch(r"\d{1,9}-\d{4}", key):
+    if not re.fullmatch(r"[0-9]{1,9}-[0-9]{4}", key):
         raise ShapeError("a row without a publication-number", key or sorted(row))
     try:
         return _parse_notice(key, _Row(row, language, zone))

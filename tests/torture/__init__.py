@@ -1,1 +1,1 @@
-"""Bad days on purpose: `python -m tests.torture` strikes the program down thousands of times and prints the evidence."""
+"""Bad days on purpose: `python -m tests.torture` strikes the program down over and over, and prints the evidence."""

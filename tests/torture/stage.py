@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import sqlalchemy as sa
+from typing import Any
 
 import aggregator.database
 from aggregator.database import open_database
@@ -21,14 +22,16 @@ from tests.torture.model import Truth, list_files
 from tests.torture.striking import NONE, Blow, Ended, Forge
 
 YEARS = "years = [2025, 2026, 2027]\n"
-SIZES = {"tenders": 9, "non_tenders": 4, "recorded": 3, "self_managed": 2, "emergencies": 1}
+SIZES: dict[str, Any] = {"tenders": 9, "non_tenders": 4, "recorded": 3, "self_managed": 2, "emergencies": 1}
 DATABASE = Path("var", "warta.db")
 PUBLIC = Path("var", "public")
 
 
 class Stage:
     """Folders at ``empty`` (nothing yet), ``first`` (crawled and published), ``moved`` (crawled again after the portal
-    moved on, not published) and ``second`` (published, too)."""
+    moved on, not published) and ``second`` (published, too); ``bare`` is ``moved`` without a tree, ``lost`` without a
+    database either, ``backed`` is ``first`` with a backup, ``old`` with a database of the first version; ``nothing``,
+    ``replayed`` and ``anew`` are what publish, replay and crawl made of ``bare``, ``lost`` and ``empty``."""
 
     def __init__(self, forge: Forge, road: Road, root: Path) -> None:
         self.forge = forge
@@ -51,12 +54,19 @@ class Stage:
         self.truths.append(self.road.truth())
         moved = self.copy("first", "moved")
         self.good(moved, "crawl")
-        second = self.copy("moved", "second")
-        self.good(second, "publish")
-        nothing = self.copy("moved", "nothing")
-        shutil.rmtree(nothing / PUBLIC)
+        self.good(self.copy("moved", "second"), "publish")
+        bare = self.copy("moved", "bare")
+        shutil.rmtree(bare / PUBLIC)
+        nothing = self.copy("bare", "nothing")
         self.good(nothing, "publish")
-        self.old, self.new = list_files(first / PUBLIC), list_files(nothing / PUBLIC)
+        lost = self.copy("bare", "lost")
+        for path in (lost / DATABASE).parent.glob("warta.db*"):
+            path.unlink()
+        self.good(self.copy("lost", "replayed"), "replay")
+        self.good(self.copy("empty", "anew"), "crawl")
+        self.good(self.copy("first", "backed"), "backup", "--archive", "b.tar.zst")
+        trees = (self.kept(name) / PUBLIC for name in ("first", "second", "nothing"))
+        self.old, self.new, self.anew = (list_files(tree) for tree in trees)
         self._make_old()
 
     def _move_on(self) -> None:
@@ -81,7 +91,7 @@ class Stage:
             aggregator.database._migrate = latest
         with sqlite3.connect(path) as connection:
             connection.execute("ATTACH ? AS now", [str(self.kept("first") / DATABASE)])
-            for table in ("tenders", "releases", "dossiers", "plan_codes", "listings", "listed", "snapshots", "leases"):
+            for table in ("tenders", "releases", "dossiers", "plan_codes", "listings", "listed", "snapshots"):
                 columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
                 connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")
         connection.close()
@@ -100,44 +110,51 @@ class Stage:
         return self.kept(to)
 
     @contextmanager
-    def play(self, name: str) -> Iterator[Path]:
+    def play(self, name: str) -> Iterator[Play]:
         """A copy of the folder ``name``, to be spoilt."""
         self._number += 1
         folder = self.root / f"play-{self._number}"
         shutil.copytree(self.kept(name), folder, symlinks=True)
-        yield folder
+        yield Play(self.forge, folder)
         shutil.rmtree(folder, ignore_errors=True)
-
-    def run(self, folder: Path, *arguments: str, blow: Blow = NONE) -> Ended:
-        """A verb in ``folder``, struck as told."""
-        return self.forge.run(folder, *arguments, blow=blow)
 
     def good(self, folder: Path, *arguments: str) -> Ended:
         """A verb that must end well."""
-        ended = self.run(folder, *arguments)
+        ended = Play(self.forge, folder).run(*arguments)
         if ended.code:
             raise AssertionError(f"{ended}\n{ended.err}")
         return ended
 
-    def count(self, name: str, arguments: Sequence[str], classes: int) -> int:
-        """How many calls of ``classes`` a verb makes, when nothing befalls it."""
-        with self.play(name) as folder:
-            ended = self.run(folder, *arguments, blow=Blow(classes=classes))
-        if ended.code:
-            raise AssertionError(str(ended))
-        return ended.calls
+
+@dataclass
+class Play:
+    """A folder that is being spoilt, and the database that belongs to it."""
+
+    forge: Forge
+    folder: Path
+    named: str = ""  # a database elsewhere
+
+    @property
+    def address(self) -> str:
+        return self.named or f"sqlite:///{self.folder / DATABASE}"
+
+    @property
+    def public(self) -> Path:
+        return self.folder / PUBLIC
+
+    def run(self, *arguments: str, blow: Blow = NONE, **more: Any) -> Ended:
+        """A verb in the folder, struck as told."""
+        environment = {"WARTA_DATABASE_URL": self.named} if self.named else {}
+        return self.forge.run(self.folder, *arguments, blow=blow, environment=environment, **more)
 
 
 @contextmanager
-def open_stage(forge: Forge, root: Path) -> Iterator[Stage]:
-    """Serves the made-up portal until the block ends; all folders lie below ``root``."""
-    home = root / "home"
-    home.mkdir()
-    with Road.open(StandIn(World(NOW, **SIZES)), SPSE, home) as road:
-        yield Stage(forge, road, root)
-        road.repository.engine.dispose()
-
-
-def find_engine(path: Path) -> sa.Engine:
-    """The program's engine for a database file."""
-    return open_database(f"sqlite:///{path}")
+def open_stage(forge: Forge) -> Iterator[Stage]:
+    """Serves the made-up portal until the block ends; all folders lie in one that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="warta-stage-") as name:
+        root = Path(name).resolve()
+        home = root / "home"
+        home.mkdir()
+        with Road.open(StandIn(World(NOW, **SIZES)), SPSE, home) as road:
+            yield Stage(forge, road, root)
+            road.repository.engine.dispose()

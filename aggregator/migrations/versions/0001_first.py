@@ -19,8 +19,10 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         # Texts arrive folded, so the tokenizer only has to split them; columnsize would serve ranking, and there
         # is none. rowid is tenders.position.
-        tokenize = "tokenize = 'unicode61 remove_diacritics 0'"
-        op.execute(f"CREATE VIRTUAL TABLE tender_text USING fts5(text, columnsize = 0, {tokenize})")
+        op.execute(
+            "CREATE VIRTUAL TABLE tender_text USING fts5(text, columnsize = 0, "
+            "tokenize = 'unicode61 remove_diacritics 0')"
+        )
 
 
 def _create_tenders() -> None:

@@ -1,0 +1,140 @@
+"""Hostile texts in a real browser: pages of the site, a search in the browser, lists on other sites. Nothing runs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from aggregator.config import parse_config
+from aggregator.database import open_database
+from aggregator.repository import Repository
+from feeds.app import make_app
+from feeds.publish import publish
+from tests.browser import Reader, Town, Watch, host, open_browser, serve
+from tests.hostile_texts import NOW, UNSEEN, make_few, save_hostile, write_config
+
+# Whatever runs says so: `attack` is what every text calls, and a dialog would come of others.
+TRAP = """
+    window.attack = (which) => console.error(`attack ${which}`);
+    for (const name of ['alert', 'confirm', 'prompt', 'open']) window[name] = () => console.error(`attack by ${name}`);
+    addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.blockedURI}`));
+"""
+# What the browser has made of a page that is none of ours; with its own parser, after all that mutates.
+LOOK = """() => {
+    const found = [];
+    const look = (root) => {
+        for (const each of root.querySelectorAll('*')) {
+            const name = each.localName;
+            for (const { name: key, value } of each.attributes) {
+                if (key.startsWith('on') || key === 'srcdoc' || key === 'formaction') found.push(`${name} ${key}`);
+                if (['href', 'src', 'action', 'data'].includes(key) && /^\\s*(?!https?:|webcals?:)[a-z-]+:/i.test(value))
+                    found.push(`${name} ${key}=${value}`);
+            }
+            if (/^(object|embed|base|form|style|math|template|noscript|marquee|video|audio)$/.test(name)
+                && !(name === 'form' && each.closest('main, header'))) found.push(name);
+            if (name === 'script' && !each.src && each.type !== 'application/ld+json') found.push('script');
+            if (each.shadowRoot) look(each.shadowRoot);
+        }
+    };
+    look(document);
+    return [found, document.documentElement.innerText];
+}"""
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A published tree of hostile texts, on its own server, and on a plain host, which has no policy to help."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        site = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        config = parse_config(write_config(site), folder / "warta.toml")
+        repository = Repository(open_database(config.database_url))
+        save_hostile(repository, list(make_few()))
+        publish(config, repository, NOW)
+        with serve(make_app(config, repository, now=lambda: NOW), listener), host(config.public_folder) as files:
+            yield Town(config, repository, site, files)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def reader(browser: Browser, town: Town) -> Iterator[Reader]:
+    reader = Reader(browser, Watch({town.site.rstrip("/"), town.files.rstrip("/")}))
+    yield reader
+    reader.leave()
+    reader.watch.check()
+
+
+def open_trapped(reader: Reader, address: str) -> Page:
+    page = reader.open("about:blank")
+    page.add_init_script(TRAP)
+    page.on("dialog", lambda dialog: reader.watch.complaints.append(f"dialog: {dialog.message}"))
+    page.goto(address)
+    return page
+
+
+def check(page: Page) -> None:
+    found, text = page.evaluate(LOOK)
+    assert found == [], page.url
+    assert UNSEEN.search(text) is None, page.url
+
+
+def test_no_page_runs_what_a_source_says(town: Town, reader: Reader) -> None:
+    root = town.config.public_folder
+    names = ["index.html", "status.html", "statistik.html", "pekan-ini.html", "feeds/index.html", "feeds/kami.html"]
+    names += [
+        "feeds/perubahan.html",
+        "embed/semua.html",
+        "embed/perubahan.html",
+        "en/embed/kami.html",
+        "data/index.html",
+    ]
+    names += [path.relative_to(root).as_posix() for path in sorted(root.glob("tenders/*/*/*.html"))[::2]]
+    page = open_trapped(reader, f"{town.files}index.html")
+    for name in names:
+        page.goto(town.files + name)
+        check(page)
+    page.goto(f"{town.site}{names[-1]}")
+    check(page)
+
+
+def test_no_search_runs_what_is_looked_for(town: Town, reader: Reader) -> None:
+    page = open_trapped(reader, f"{town.files}cari.html?q=attack")
+    expect(page.locator(".rows .row").first).to_be_visible()
+    check(page)
+    for query in ("q=%22%3E%3Cimg%20src%3Dx%20onerror%3Dattack(90)%3E", "limit=%3Cscript%3Eattack(91)%3C%2Fscript%3E"):
+        page.goto(f"{town.files}cari.html?{query}")
+        page.locator("h1").first.wait_for()
+        check(page)
+        page.goto(f"{town.site}cari.html?{query}") if query.startswith("q") else None
+        check(page)
+    page.goto(f"{town.site}cari.html?q=attack")
+    check(page)
+
+
+def test_no_list_on_another_site_runs_what_a_source_says(town: Town, reader: Reader, tmp_path: Path) -> None:
+    """That site has no policy, and its visitors are logged in there: what runs in it is its own."""
+    tags = "".join(
+        f'<script src="{town.site}embed.js" data-feed="{feed}" data-items="50" async></script>'
+        for feed in ("semua", "perubahan", "kami")
+    )
+    frame = f'<iframe title="Paket" src="{town.site}embed/semua.html?items=50"></iframe>'
+    (tmp_path / "index.html").write_text(f'<!doctype html><link rel="icon" href="data:,"><h1>Blog</h1>{tags}{frame}')
+    with host(tmp_path) as address:
+        reader.watch.origins.add(address.rstrip("/"))
+        page = open_trapped(reader, address)
+        for each in page.locator("warta-list").all():
+            each.scroll_into_view_if_needed()
+            expect(each.locator("li").first).to_be_visible()
+        found, _ = page.evaluate(LOOK)
+        assert [each for each in found if not each.startswith("link href=data:,")] == []
+        assert page.locator("warta-list li").count() > 20
+        reader.leave()

@@ -1,0 +1,142 @@
+"""Values that no source should tell, in every family's own answers: one such row must not cost the run its others."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.messages import Request, Response, StandIn
+from demo.satudata import TOKEN, UUID
+from spiders.reading import clean_text
+from tests.road import SourceRoad
+from tests.test_replay_families import FAMILIES
+
+RAW = "\x00raw:"  # stands for a number as it is written, which json.dumps could not write itself
+HOSTILE: list[Any] = [
+    f"{RAW}1e999999999",
+    f"{RAW}-1e40",
+    f"{RAW}1e-999999",
+    f"{RAW}{'9' * 60}",
+    f"{RAW}{'9' * 4200}",
+    f"{RAW}0.{'3' * 3000}",
+    f"{RAW}-5",
+    5,
+    True,
+    None,
+    [],
+    {},
+    [[[]]],
+    "",
+    " ",
+    "\ud83d",
+    "a\u0000b",
+    "\u202egro.live\u202c \u2066",
+    "٣٣٣",
+    "²",
+    "0000-00-00",
+    "0001-01-01T00:00:00+14:00",
+    "0000-01-01",
+    "9999-12-31T23:59:59-14:00",
+    "99999-01-01",
+    "31 Februari 0000",
+    "00-00-0000",
+    "Januari 0000",
+    "9" * 60,
+    "Rp. " + "9" * 60,
+    "1e999999999",
+    "NaN",
+    "Infinity",
+    "../../../etc/passwd",
+    "..%2f..%2fetc",
+    "x" * 5000,
+    "javascript:alert(1)",
+    "http://[::1",
+    "a\r\nSet-Cookie: b",
+    "\x1b[2J",
+    "<b>" * 400,
+    "&" * 3000,
+]
+
+
+@dataclass
+class Spoilt:
+    """A stand-in, of whose answers some values are hostile; which, the dice say, and no two runs the same."""
+
+    inner: StandIn
+    dice: random.Random
+    share: float = 0.1
+
+    @property
+    def prefix(self) -> str:
+        return self.inner.prefix
+
+    def advance(self, by: timedelta) -> None:
+        self.inner.advance(by)
+
+    def answer(self, request: Request) -> Response:
+        response = self.inner.answer(request)
+        try:
+            told = json.loads(response.body)
+        except ValueError:
+            body = self._spoil_markup(response.body)
+        else:
+            text = json.dumps(self._spoil(told))
+            body = re.sub(r'"\\u0000raw:([^"]*)"', r"\1", text).encode()
+        return Response(body, response.page, response.status, response.type, response.headers)
+
+    def _spoil(self, value: Any, name: str = "") -> Any:
+        """Leaves only, so that most of it can still be found where it is due."""
+        if isinstance(value, dict) and value:
+            return {key: self._spoil(part, key) for key, part in value.items()}
+        if isinstance(value, list) and value:
+            return [self._spoil(part, name) for part in value]
+        return self.dice.choice(HOSTILE) if self.dice.random() < self.share else value
+
+    def _spoil_markup(self, body: bytes) -> bytes:
+        def spoil(match: re.Match[str]) -> str:
+            value = self.dice.choice(HOSTILE)
+            spoilt = self.dice.random() < self.share / 2 and match[1].strip() and isinstance(value, str)
+            return f">{value.removeprefix(RAW)}<" if spoilt else match[0]
+
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            return body
+        return re.sub(r">([^<>]*)<", spoil, text).encode("utf-8", "surrogatepass")
+
+
+Road = SourceRoad[Any]
+
+
+@pytest.fixture
+def road(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
+    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
+    monkeypatch.setenv("WARTA_TEST_UUID", UUID)
+    monkeypatch.setenv("WARTA_TEST_TOKEN", TOKEN)
+    family = FAMILIES[request.param]
+    table = f'[[portal]]\nid = "source"\nfamily = "{family.name}"\nname = "Sumber"\nurl = "{{url}}{family.path}"\n'
+    source = Spoilt(family.make(), random.Random(request.param))  # the same at every run
+    with Road.open(source, f"{table}[portal.options]\n{family.options}", tmp_path) as road:
+        yield road
+
+
+@pytest.mark.parametrize("road", FAMILIES, indirect=True)
+def test_hostile_values_end_no_run_and_poison_no_row(road: Road, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    for share in (0.02, 0.2):
+        road.source.share = share
+        run = road.crawl()
+        assert not [told for told in run.reasons if "Error" in told or told.startswith("errors: ")], run.reasons
+        for record in road.records().values():
+            told = record.as_dict()
+            assert json.loads(json.dumps(told, ensure_ascii=False).encode()) == told
+            assert told["title"] == clean_text(told["title"]) != ""
