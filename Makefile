@@ -13,7 +13,7 @@ PROGRAM := warta.py commands spiders aggregator feeds demo
 LOCKING := --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check guards run bench scale format family lock clean
+.PHONY: help demo test check guards fuzz run bench scale format family lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ check: $(READY) $(SEMGREP_VENV)/.ready ## everything CI asks: format, lint, type
 	@$(SEMGREP) scan --config .semgrep --metrics off --disable-version-check --strict --error --quiet \
 		$(PROGRAM) deploy/wordpress
 	@$(MAKE) --no-print-directory test
+
+fuzz: $(READY) ## hostile input for everything that reads, and for the API (MINUTES=10, ARGS="--only spse --seed 5")
+	@$(BIN)/python -m tests.fuzzing --minutes $(or $(MINUTES),10) $(ARGS)
 
 guards: $(READY) ## each guard of tests/guards.toml taken out in turn: its test must fail (ARGS='entity bomb': only these)
 	@$(BIN)/python -m tests.guards $(ARGS)

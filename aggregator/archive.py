@@ -25,7 +25,7 @@ from typing import Any, Protocol, Self
 import zstandard
 from scrapy.http import Request, Response
 
-from aggregator.files import sync_folder
+from aggregator.files import make_folder, sync_folder
 
 SEGMENT_SIZE = 64 * 1024 * 1024  # bytes; a full segment is never written again
 KEPT_HEADERS = ("Content-Type", "Link", "X-WP-Total", "X-WP-TotalPages")  # never cookies, never keys
@@ -154,7 +154,7 @@ class Archive:
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise ArchiveError(f"{self.folder} cannot be written: {error}") from error
@@ -411,6 +411,7 @@ def _take_segment(archive: Archive, now: datetime, avoid: Collection[str]) -> Se
                 segment.close()
         while True:  # another writer that looks for room may see a new one and lock it first
             if segment := Segment.lock(archive.folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.zst"):
+                sync_folder(archive.folder)  # or its rows in the index could outlive it
                 return segment
     except OSError as error:
         raise ArchiveError(f"{archive.folder} cannot be written: {error}") from error

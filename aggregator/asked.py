@@ -8,8 +8,6 @@ from functools import partial
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.engine import Engine
-
 from aggregator.facets import Facet
 from aggregator.filters import Filter
 from aggregator.models import Event, Record, Release
@@ -24,8 +22,8 @@ MOST_RECORDS = 6_000  # kept in memory: all that feeds and lists hold, of the la
 class AskedOnce(Repository):
     """Each answer is kept, and each tender read once. For one publish: what is saved later is not found any more."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, repository: Repository) -> None:
+        super().__init__(repository.engine)
         self._answers: dict[Hashable, Any] = {}
         self._records: dict[tuple[int, Hashable], Record] = {}
 

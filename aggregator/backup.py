@@ -25,7 +25,7 @@ from aggregator.archive import Archive
 from aggregator.config import Config
 from aggregator.copying import Progress, check_empty, copy_database, is_copied
 from aggregator.database import open_database
-from aggregator.files import sync_folder, working_folder
+from aggregator.files import make_folder, sync_folder, working_folder, writing_whole
 from aggregator.repository import Repository
 
 DATABASE = "warta.db"
@@ -181,18 +181,20 @@ def unpack_backup(path: Path, place: Path) -> Iterator[Backup]:
         yield backup
 
 
-def restore_backup(backup: Backup, config: Config, on_progress: Progress | None = None) -> dict[str, int]:
+def restore_backup(
+    backup: Backup, config: Config, on_progress: Progress | None = None, *, again: bool = False
+) -> dict[str, int]:
     """Puts the database and the raw archive of ``backup`` where ``config`` says; the rows of each table.
 
-    A restore that was broken off can be done again. DatabaseError when the database holds anything but what the backup
-    does; BackupError when the archive has other segments of the names.
+    DatabaseError when the database holds something, but, where ``again``, for what a restore that was broken off put
+    there; BackupError when the archive has other segments of the names.
     """
     with ExitStack() as stack:
         target = open_database(config.database_url)
         stack.callback(target.dispose)
         source = open_database(f"sqlite:///{backup.folder / DATABASE}")
         stack.callback(source.dispose)
-        copied = is_copied(source, target)  # by a restore that did not come to its end
+        copied = is_copied(source, target) if again else {}
         if not copied:
             check_empty(target)
         for name in backup.segments:
@@ -205,9 +207,9 @@ def restore_backup(backup: Backup, config: Config, on_progress: Progress | None 
 
 def save_config(backup: Backup, text: str, path: Path) -> None:
     """Writes ``text``, the configuration of ``backup``, to ``path``, where there must be none, for the same readers."""
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
-    path.chmod(backup.config_mode & 0o666)
+    with writing_whole(path) as file:
+        os.chmod(file.fileno(), backup.config_mode & 0o666)
+        file.write(text.encode())
 
 
 def _unpack(file: IO[bytes], folder: Path) -> Backup:
@@ -245,7 +247,7 @@ def _put_back(source: Path, target: Path, expected: str) -> None:
             if hashlib.file_digest(kept, "sha256").hexdigest() != expected:
                 raise BackupError(f"{target} is there already and differs; move the archive away, or name another")
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     part = target.with_name(f".{target.name}.part")
     with source.open("rb") as packed, part.open("wb") as written:
         shutil.copyfileobj(packed, written, _BLOCK)

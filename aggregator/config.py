@@ -38,6 +38,7 @@ DATABASE_URL = "WARTA_DATABASE_URL"
 AUTHORITY = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"  # a host name as RFC 4151 has it
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 36_525 * 86400  # seconds of a duration
 _SIZES = {"MB": 1_000_000, "GB": 1_000_000_000}
 _IN_ENVIRONMENT = "env:"
 _WHERE = "where"  # in the context of a mistake: where it is, from the place on that pydantic names
@@ -49,10 +50,12 @@ class ConfigError(ValueError):
 
 def parse_duration(text: object) -> timedelta:
     """``15m``, ``24h``, ``90s``, ``7d`` → timedelta. ValueError on anything else."""
-    match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write a whole number and s, m, h or d, as in '15m'")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    match = re.fullmatch(r"([0-9]{1,10})([smhd])", text) if isinstance(text, str) else None
+    seconds = int(match[1]) * _UNITS[match[2]] if match else _LONGEST + 1
+    if seconds > _LONGEST:  # what is longer leads to days that no calendar has
+        wrong = "is not a duration" if match is None else "is more than a hundred years"
+        raise ValueError(f"{str(text)[:40]!r} {wrong}; write a whole number and s, m, h or d, as in '15m'")
+    return timedelta(seconds=seconds)
 
 
 def _period(span: timedelta) -> timedelta:
@@ -63,7 +66,7 @@ def _period(span: timedelta) -> timedelta:
 
 def parse_size(text: object) -> int:
     """``500MB``, ``5GB`` → bytes, in thousands as disks are sold. ValueError on anything else."""
-    match = re.fullmatch(r"([1-9]\d{0,8})(MB|GB)", text) if isinstance(text, str) else None
+    match = re.fullmatch(r"([1-9][0-9]{0,8})(MB|GB)", text) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"{text!r} is not a size; write a whole number and MB or GB, as in '5GB'")
     return int(match[1]) * _SIZES[match[2]]

@@ -20,6 +20,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from aggregator.connecting import LOCK_PATIENCE, explained, parse_address, show_url
 from aggregator.connecting import DatabaseAway as DatabaseAway
 from aggregator.connecting import DatabaseError as DatabaseError
+from aggregator.files import make_folder
 from aggregator.search import parse_vector, render_vector
 
 _HIDDEN = True  # errors of a statement name no values: a log holds no tenders
@@ -364,7 +365,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 def _open_sqlite(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(url.database).parent)
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_PATIENCE}, hide_parameters=_HIDDEN)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     if url.database and url.database != ":memory:":
@@ -372,6 +373,11 @@ def _open_sqlite(url: URL) -> Engine:
     sa.event.listen(engine, "begin", _begin_sqlite)
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        if (names := [row[0] for row in cursor.fetchall()]) and "alembic_version" not in names:
+            raise DatabaseError(
+                f"database {show_url(url)} is one of another program (it has a table {names[0]!r}); name another file"
+            )
         cursor.execute("PRAGMA journal_mode")
         if cursor.fetchone() != ("wal",):
             cursor.execute("PRAGMA journal_mode = WAL")  # kept in the file: needed once

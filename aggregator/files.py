@@ -22,6 +22,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """``folder`` is there, with all above it, and still is after a power cut."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
+
+
 @contextmanager
 def writing_whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name only when all is written, so that what broke off never looks whole.
@@ -73,6 +81,7 @@ def working_folder(place: Path, name: str) -> Iterator[Path]:
             if _lock(descriptor, Path(made)):
                 break
         yield Path(made)
+    sync_folder(place)
 
 
 def _lock(descriptor: int, path: Path) -> bool:

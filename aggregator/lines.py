@@ -9,7 +9,8 @@ FIELDS = "fields"  # of a log record: what it tells as keys, as in logger.info("
 # C0 and C1 controls, marks that turn the direction of writing or cannot be seen, separators of lines, lone surrogates.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)\S{1,300}(?=@)")  # of an address, as of a database: up to its last @
-_TOKEN = re.compile(r"([?&][^\s=&]*(?:key|token|secret|password)[^\s=&]*=)[^\s&]+", re.I)
+# Names are bounded, and end at the next ? or &, since lines of others' text come through here, too.
+_TOKEN = re.compile(r"([?&][^\s=&?]{0,60}(?:key|token|secret|password)[^\s=&?]{0,60}=)[^\s&]+", re.I)
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,7 @@ normalises (category, method, status) stands beside the source's own words for i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -457,6 +457,27 @@ class Known:
     active: bool = False
     schedule_read: datetime | None = None
     retry_at: datetime | None = None
+
+
+class KnownTenders(Mapping[tuple[Kind, str], Known]):
+    """All that is remembered of one portal. By kind and then by key, since a pair for each of a hundred thousand keys
+    would take a quarter more memory."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Kind, dict[str, Known]] = {}
+
+    def add(self, kind: Kind, key: str, known: Known) -> None:
+        self._kinds.setdefault(kind, {})[key] = known
+
+    def __getitem__(self, identity: tuple[Kind, str]) -> Known:
+        kind, key = identity
+        return self._kinds[kind][key]
+
+    def __iter__(self) -> Iterator[tuple[Kind, str]]:
+        return ((kind, key) for kind, keys in self._kinds.items() for key in keys)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kinds.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from aggregator.database import find_file, listed, listings, reading, releases, 
 from aggregator.facets import Facet, select_counts
 from aggregator.filters import Filter
 from aggregator.linking import compile_rows
-from aggregator.models import Event, Kind, Known, Reading, Record, Release, Status
+from aggregator.models import Event, Kind, Known, KnownTenders, Reading, Record, Release, Status
 from aggregator.rows import LAST_NUMBER, parse_record, parse_release, position, position_time
 from aggregator.run_log import GOOD, LastRuns, find_last_runs, find_verdict_turns, forget_runs, save_run
 from aggregator.saving import (
@@ -193,31 +193,34 @@ class Repository:
 
     # What a run has to know ----------------------------------------------------------------------------
 
-    def load_known(self, portal: str) -> dict[tuple[Kind, str], Known]:
+    def load_known(self, portal: str) -> KnownTenders:
         """What the next visit to ``portal`` compares with, by kind and key."""
         columns = [tenders.c[name] for name in ("kind", "key", "row", "home", "status", "schedule_read", "retry_at")]
         statement = sa.select(*columns).where(tenders.c.portal == portal)
         kinds = {kind.value: kind for kind in Kind}
         times: dict[datetime | None, datetime | None] = {}  # tenders of one run share their time in memory
+        found = KnownTenders()
         with reading(self._engine) as connection:
             rows = connection.execution_options(yield_per=CHUNK).execute(statement)
-            return {
-                (kinds[kind], key): Known(
+            for kind, key, row, home, status, schedule_read, retry_at in rows:
+                known = Known(
                     row=row,
                     home=home,
                     active=status == Status.ACTIVE,
                     schedule_read=times.setdefault(schedule_read, schedule_read),
                     retry_at=times.setdefault(retry_at, retry_at),
                 )
-                for kind, key, row, home, status, schedule_read, retry_at in rows
-            }
+                found.add(kinds[kind], key, known)
+        return found
 
-    def find_last_read(self, portal: str) -> datetime | None:
-        """The time of the newest run that read a tender of ``portal``; None where none did."""
+    def find_last_start(self, portal: str) -> datetime | None:
+        """The time of the newest run of ``portal``: of the last one kept, or of one that was killed after it had read a
+        tender. None where there was none."""
+        kept = sa.select(runs.c.started).where(runs.c.portal == portal).order_by(runs.c.id.desc()).limit(1)
         newest = sa.select(sa.func.max(tenders.c.last_read)).where(tenders.c.portal == portal)
         with reading(self._engine) as connection:
-            last: datetime | None = connection.execute(newest).scalar_one()
-        return last
+            times: list[datetime | None] = [connection.execute(each).scalar() for each in (kept, newest)]
+        return max((time for time in times if time is not None), default=None)
 
     def find_last_runs(self) -> dict[str, LastRuns]:
         """By portal; portals never crawled are absent."""

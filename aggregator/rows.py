@@ -25,6 +25,7 @@ _SECOND = 1_000_000  # microseconds
 _KEYS = frozenset(f.name for f in fields(Tender)) - {"unread", "sanctions"}  # no sanctions are not written
 _DEFAULTS = {f.name: f.default for f in fields(Tender) if f.default is not MISSING}
 _SIGNING = "penandatanganan kontrak"
+_render_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _COUNTS = ("requests", "seen", "new", "changed", "unchanged", "withdrawn", "errors")
 
 
@@ -44,7 +45,7 @@ def position_time(place: int) -> datetime:
 
 
 def render_tender(tender: Tender) -> str:
-    return json.dumps(tender.as_dict(), ensure_ascii=False, separators=(",", ":"))
+    return _render_json(tender.as_dict())
 
 
 def render_unread(tender: Tender) -> str:
@@ -111,7 +112,7 @@ def release_row(release: Release, seq: int, tender_id: int) -> dict[str, Any]:
         "time": release.time,
         "tags": "".join(f" {tag} " for tag in release.tags),
         "events": "".join(f" {event} " for event in release.events),
-        "changes": json.dumps(changes, ensure_ascii=False, separators=(",", ":")),
+        "changes": _render_json(changes),
     }
 
 

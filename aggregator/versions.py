@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -33,7 +33,7 @@ class Version(NamedTuple):
     identity: Identity
     others: tuple[Identity, ...]
     numbers: tuple[int, ...]
-    mark: tuple[int, ...]
+    mark: tuple[Any, ...]
     closes: int | None
 
 
@@ -80,7 +80,7 @@ class _Row(NamedTuple):
     number: int
     identity: Identity
     closes: int | None
-    mark: tuple[int, ...]
+    mark: tuple[Any, ...]
 
 
 def _leads(row: _Row) -> tuple[bool, int, int]:
@@ -141,8 +141,10 @@ def as_of(row: Columns, of_tender: Sequence[Release]) -> tuple[Release, Record]:
 _VERSIONS = sa.select(
     *(tenders.c[name] for name in ("id", "portal", "kind", "key")),
     # As the numbers that they are kept as: nobody reads them as times.
-    *(sa.type_coerce(tenders.c[name], sa.BigInteger) for name in ("closes", "first_seen", "last_read", "changed")),
+    *(sa.type_coerce(tenders.c[name], sa.BigInteger) for name in ("closes", "first_seen", "changed")),
     sa.func.length(tenders.c.tender),  # a database put in another's place may have been filled at the same times
+    # Whatever is told of a tender makes a release, but for which of its fields were read: that is told of itself.
     sa.select(sa.func.max(releases.c.seq)).where(releases.c.tender_id == tenders.c.id).scalar_subquery(),
+    tenders.c.unread,
 ).order_by(tenders.c.id)
 _RELEASES = sa.select(*releases.c, tenders.c.portal, tenders.c.kind, tenders.c.key).join(tenders)

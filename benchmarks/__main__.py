@@ -80,7 +80,7 @@ def _run(name: str, console: Console, *, quick: bool) -> list[Figure | Curve]:
 def _show(figure: Figure) -> Table:
     """One row: all have the same widths, so that rows printed one by one make a table."""
     row = Table.grid(padding=(0, 1))
-    for width, justify in ((58, "left"), (14, "right"), (1, "left"), (12, "left"), (None, "left")):
+    for width, justify in ((58, "left"), (14, "right"), (1, "left"), (14, "left"), (None, "left")):
         row.add_column(width=width, justify=justify)  # type: ignore[arg-type]  # one of its literals
     row.add_row(figure.name, figure.measured, _SIGNS[figure.reached], figure.bound, f"[dim]{figure.against}[/]")
     return row

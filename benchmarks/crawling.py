@@ -102,8 +102,9 @@ class Course:
 
     def download(self) -> dict[str, Any]:
         """A bare Scrapy crawl of the same pages."""
-        asked = [(seen.method, seen.address) for seen in self.pages]
-        took, _ = run_apart(download, url=self.stand_in.url, asked=asked)
+        asked = self.folder / "asked.json"
+        asked.write_text(json.dumps([(seen.method, seen.address) for seen in self.pages]), encoding="utf-8")
+        took, _ = run_apart(download, url=self.stand_in.url, asked=str(asked))
         self._expect_pages("bare Scrapy")
         return {**took, "packages": len(self.tenders)}
 

@@ -43,8 +43,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """What one cost is at several sizes: ``points`` are (tenders, value in ``unit``), by the label of each line. ``group``
-    and ``name`` together name its plot."""
+    """What one cost is at several sizes: ``points`` are (tenders, value in ``unit``), by the label of each line."""
 
     group: str
     name: str
@@ -66,7 +65,7 @@ def render_results(figures: Sequence[Figure], curves: Sequence[Curve], machine: 
         f"{machine} By `make bench`; what is beside a figure was measured in turn with it.",
         "",
     ]
-    for group in dict.fromkeys(each.group for each in (*figures, *curves)):
+    for group in dict.fromkeys([*(figure.group for figure in figures), *(curve.group for curve in curves)]):
         lines += [f"## {group}", ""]
         if rows := [_row(figure) for figure in figures if figure.group == group]:
             lines += ["| figure | measured | must reach | | beside it |", "|---|---:|---:|---|---|", *rows, ""]

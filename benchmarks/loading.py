@@ -53,7 +53,7 @@ async def _ask_on_and_on(url: str, headers: Mapping[str, str], seconds: float, s
     async def ask() -> int:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**22)
         answers = 0
-        while time.perf_counter() < until:
+        while not answers or time.perf_counter() < until:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             if not head.startswith(f"http/1.1 {status} ".encode()):

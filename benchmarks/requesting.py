@@ -50,7 +50,7 @@ def measure(*, quick: bool = False) -> Iterator[Figure]:
 
 def _measure_first(packages: int) -> Iterator[Figure]:
     """A portal of the demo's proportions of kinds, read whole for the first time."""
-    with _served([make_packages(packages).make_world(NOW)]) as (server, config):
+    with served([make_packages(packages).make_world(NOW)]) as (server, config):
         (run,) = read(config)["runs"]
         absent = server.stats.absent
     told = f"{run['requests']} requests, {run['new']} packages of five kinds"
@@ -62,7 +62,7 @@ def _measure_known(size: Size) -> Iterator[Figure]:
     """Two sweeps of a portal that is known and has not changed; then some of its packages do."""
     packages = make_packages(size.known)
     world = packages.make_world(NOW)
-    with _served([world]) as (server, config):
+    with served([world]) as (server, config):
         known = fill(config, vars(packages))
         for sweep, bound in ((Sweep.FULL, known / 100 + 3 * len(KINDS) * len(YEARS) + 1), (Sweep.OPEN, 1)):
             server.stats.reset()
@@ -83,8 +83,8 @@ def _measure_known(size: Size) -> Iterator[Figure]:
 def _measure_host(size: Size) -> Iterator[Figure]:
     """Portals on one host that are known, each with one open package, of which some change: the time of an open sweep
     at DELAY, by when its requests arrived without."""
-    worlds = [_make_small_world(number) for number in range(size.portals)]
-    with _served(worlds) as (server, config):
+    worlds = [make_small_world(number) for number in range(size.portals)]
+    with served(worlds) as (server, config):
         read(config, Sweep.OPEN)
         for world in worlds[: size.busy]:
             _change(world, 1)
@@ -111,14 +111,14 @@ def tell_time(requests: Sequence[Seen]) -> float:
 
 
 @contextmanager
-def _served(worlds: Sequence[World]) -> Iterator[tuple[Server, str]]:
+def served(worlds: Sequence[World]) -> Iterator[tuple[Server, str]]:
     """The worlds on one host, and the path of a configuration that reads them."""
     with serve([Portal(world) for world in worlds]) as server, tempfile.TemporaryDirectory() as folder:
         urls = {prefix.strip("/"): server.url + prefix for prefix in server.stand_ins}
         yield server, str(write_config(Path(folder), urls))
 
 
-def _make_small_world(number: int) -> World:
+def make_small_world(number: int) -> World:
     nothing = vars(Packages(tenders=0, non_tenders=0))
     world = World(NOW, place=replace(MALANG_KOTA, slug=f"p{number:04}"), seed=number, hostile=False, **nothing)
     world.add(BIDDING_KINDS[number % 2])

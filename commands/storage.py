@@ -15,6 +15,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aggregator.config import DATABASE_URL, Config, load_config, parse_config
+from aggregator.files import make_folder
 from aggregator.lines import count, one_line, tell_size
 from commands.asking import open_repository
 from commands.terminal import LOG_EVERY, UsageMistake, err, out
@@ -110,16 +111,18 @@ def restore(
         raise UsageMistake(
             f"{path} is there already; name another folder, or leave DIR out to restore into its database"
         )
-    named, changes = bool(os.environ.get(DATABASE_URL)), list[str]()
-    with show_rows() as tell, mistakes(), making(folder), unpack_backup(file, folder) as unpacked:
-        if config:
-            restored = restore_backup(unpacked, config, tell)
-        else:
-            text, changes = settle_config(unpacked.config_text, path, has_database=named)
-            config = parse_config(text, path)
-            with naming(named):
+    named, text, changes = bool(os.environ.get(DATABASE_URL)), "", list[str]()
+    with show_rows() as tell, mistakes(), making(folder):
+        with unpack_backup(file, folder) as unpacked:
+            if config:
                 restored = restore_backup(unpacked, config, tell)
-            save_config(unpacked, text, path)
+            else:
+                text, changes = settle_config(unpacked.config_text, path, has_database=named)
+                config = parse_config(text, path)
+                with naming(named):
+                    restored = restore_backup(unpacked, config, tell, again=not named)
+        if directory:
+            save_config(unpacked, text, path)  # at last: a folder with a configuration is whole
     print_rows(restored)
     for change in changes:
         out.print(one_line(change), soft_wrap=True)
@@ -153,7 +156,7 @@ def naming(named: bool) -> Iterator[None]:
 def making(folder: Path) -> Iterator[None]:
     """``folder`` is there; where it had to be made and the block fails, it goes again with all that came into it."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with ExitStack() as unless_done:
         if missing:
             unless_done.callback(shutil.rmtree, missing[-1])

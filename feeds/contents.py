@@ -189,20 +189,25 @@ class Contents:
         return frozenset(Kind(kind) for kind, _ in found)
 
     def find_state(self, feeds: Iterable[Feed]) -> tuple[object, ...]:
-        """While this is the same, every other method finds the same.
-
-        The last release and the last run of each portal move with the database. Filters that are told from now
-        find the same as long as no tender has passed one of their moments.
-        """
+        """While this is the same, every other method finds the same: the last run of each portal, and what their
+        filters rest on."""
         runs = self._repository.find_last_runs()
-        moving = {each for feed in feeds for wanted in feed.filters for each in find_moving(wanted)}
+        started = sorted(portal.last.started for portal in runs.values())
+        return *self.find_ground(*(wanted for feed in feeds for wanted in feed.filters)), started
+
+    def find_ground(self, *filters: Filter) -> tuple[object, ...]:
+        """While this is the same, the filters find the same tenders and releases, each as it was.
+
+        Whatever is told of a tender makes a release. Filters that are told from now find the same as long as no tender
+        has passed one of their moments.
+        """
+        moving = {each for wanted in filters for each in find_moving(wanted)}
         passed = [
             (name, moment.text, self._repository.count(Filter(**{name: moment}), self._now, self._zone))  # type: ignore[arg-type]
             for name, moment in moving
         ]
         total = self._repository.count(Filter(), self._now, self._zone)
-        started = sorted(portal.last.started for portal in runs.values())
-        return self._repository.find_newest_seq(), total, sorted(passed), started
+        return self._repository.find_newest_seq(), total, sorted(passed)
 
     def find_newest_change(self, *wanted: Filter) -> datetime | None:
         """When what the filters find may have changed last: the newest change of any tender, or the last time that

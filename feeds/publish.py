@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from aggregator.asked import AskedOnce
 from aggregator.config import Config
+from aggregator.database import DatabaseError, show_address
 from aggregator.filters import Filter, Sort
 from aggregator.reports import find_run_days
 from aggregator.repository import Repository
@@ -58,12 +59,18 @@ def publish(
     """Writes into ``directory`` (the configured one unless told) what differs from what lies there.
 
     ``sample`` marks all pages as made-up data. A second publish into the same folder waits for the first. OSError
-    where the folder cannot be written: each file is then either old or new.
+    where the folder cannot be written: each file is then either old or new. DatabaseError where the tree shows tenders
+    and the database, which must then be another one, holds none.
     """
     with open_tree(directory or config.public_folder) as tree:
+        if tree.had("tenders/") and not repository.find_newest_seq():
+            raise DatabaseError(
+                f"database {show_address(config.database_url)} holds no tender, and {tree.root} shows some: put the "
+                "database back (warta restore), or remove that folder to begin anew"
+            )
         sites = load_sites(config, sample=sample)
         makers = _digest(_digest_code(), config, sample)
-        asked = AskedOnce(repository.engine)
+        asked = AskedOnce(repository)
         # Read before anything else: what a crawl saves meanwhile is found now or by the next publish.
         editions = [_Edition(site, asked, now, tree, sample=sample) for site in sites]
         with _find_tenders(editions, asked, now, makers).rendering(tree) as pages:
@@ -92,11 +99,14 @@ def _find_tenders(editions: Sequence[_Edition], repository: Repository, now: dat
 def _write_sitemap(sites: Sequence[Site], tree: Tree, now: datetime) -> None:
     """The pages that the editions wrote or kept, for robots."""
     base, editions = sites[0].config.publisher.url, [site.prefix for site in sites]
-    pages = find_pages(tree.find_parts())
-    fingerprint = _digest(_digest_code(), base, editions, pages)
+    last = tree.find_last("sitemap")
+    known = last.facts.get("pages") if last and tree.is_unmoved(but="sitemap") else None
+    told = known or _digest(find_pages(tree.find_parts()))
+    fingerprint = _digest(_digest_code(), base, editions, told)
     if not tree.find_kept("sitemap", fingerprint):
+        pages = find_pages(tree.find_parts())
         bodies = {**render_sitemap(base, pages), "robots.txt": render_robots(base, editions)}
-        tree.save("sitemap", fingerprint, {path: File(body, now) for path, body in bodies.items()}, {})
+        tree.save("sitemap", fingerprint, {path: File(body, now) for path, body in bodies.items()}, {"pages": told})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,27 +157,34 @@ class _Edition:
         states = tell_portals(self._config, self._repository.find_last_runs())
         if self._is_first:
             self._archives = write_archives(self._tree, self._config, self._repository, feeds, self._now)
-        inputs = _digest(self._makers, [_stable(feed) for feed in feeds], self.state, self._archives)
-        unmoved = self._find_kept("inputs", inputs) is not None
-        shelves = [self._write_feed(feed, warned, unmoved=unmoved) for feed in feeds]
-        self._write_list(shelves, states, inputs)
-        self._write_week(feeds, inputs)
+        shelves = [self._write_feed(feed, warned) for feed in feeds]
+        self._write_list(shelves, states)
+        self._write_week()
         self._write_search(shelves)
         self._write_status(shelves, states)
         self._write_catalogue(shelves)
-        self._save("inputs", inputs, {}, {})
 
-    def _write_feed(self, feed: Feed, warned: str, *, unmoved: bool) -> _Shelf:
-        name = f"feed {feed.id}"
-        part = self._find_kept(name) if unmoved else None
+    def _write_feed(self, feed: Feed, warned: str) -> _Shelf:
+        """Looks no further while nothing moved that its filters rest on; then no tender is read while none of those
+        that it holds moved."""
+        name, contents = f"feed {feed.id}", self._contents
+        made_from = (self._makers, _stable(feed), warned, self._archives.get(feed.id))
+        ground = _digest(
+            made_from, contents.find_turns() if feed.kind == "status" else contents.find_ground(*feed.filters)
+        )
+        last = self._tree.find_last(self._site.prefix + name)
+        part = self._find_kept(name) if last and last.facts.get("ground") == ground else None
         if part is None:
-            count, marks = self._contents.count(feed), self._contents.find_marks(feed)
-            fingerprint = _digest(self._makers, _stable(feed), count, marks, warned, self._archives.get(feed.id))
+            count = contents.count(feed)
+            fingerprint = _digest(made_from, count, contents.find_marks(feed))
             part = self._find_kept(name, fingerprint)
-            if part is None:
-                entries, dated = self._contents.find(feed), self._contents.find_calendar(feed)
-                files, updated = self._render_feed(feed, fit_entries(entries), fit_entries(dated), count)
-                part = self._save(name, fingerprint, files, {"count": count, "updated": updated.isoformat()})
+            if part is not None:
+                part = self._save(name, fingerprint, {}, {**part.facts, "ground": ground}, part)
+            else:
+                entries, dated = fit_entries(contents.find(feed)), fit_entries(contents.find_calendar(feed))
+                files, updated = self._render_feed(feed, entries, dated, count)
+                facts = {"count": count, "updated": updated.isoformat(), "ground": ground}
+                part = self._save(name, fingerprint, files, facts)
         channel = make_channel(feed, self._config, ())
         return _Shelf(replace(channel, updated=datetime.fromisoformat(part.facts["updated"])), part.facts["count"])
 
@@ -189,10 +206,10 @@ class _Edition:
             files[f"feeds/{feed.id}.{form}"] = File(render(told, held), told.updated)
         return files, channel.updated
 
-    def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState], inputs: str) -> None:
+    def _write_list(self, shelves: Sequence[_Shelf], states: Sequence[PortalState]) -> None:
         cards = [shelf.card for shelf in shelves]
-        soon = [self._contents.count_tenders(wanted) for wanted in list_spans(BIDDABLE)]  # they change with time alone
-        fingerprint = _digest(inputs, states, [(_stable(card.feed), card.count) for card in cards], soon)
+        told = [(_stable(card.feed), card.count) for card in cards]
+        fingerprint = _digest(self._makers, states, told, self._contents.find_ground(OPEN, *list_spans(BIDDABLE)))
         if self._find_kept("list", fingerprint):
             return
         portals = {portal.id: portal for portal in self._config.portal}
@@ -206,9 +223,11 @@ class _Edition:
             files[list_path(number)] = File(page, self._now)
         self._save("list", fingerprint, files, {})
 
-    def _write_week(self, feeds: Sequence[Feed], inputs: str) -> None:
+    def _write_week(self) -> None:
         span = find_span(self._now, ZoneInfo(self._config.publisher.timezone))
-        fingerprint = _digest(inputs, span.today, self._contents.count_tenders(span.closing))  # fewer as time goes on
+        ground = self._contents.find_ground(span.closing, span.new, span.changed)
+        closing = self._contents.count_tenders(span.closing)  # fewer as time goes on
+        fingerprint = _digest(self._makers, [_stable(feed) for feed in self._feeds], ground, span.today, closing)
         if self._find_kept("week", fingerprint):
             return
         contents = self._contents
@@ -220,7 +239,7 @@ class _Edition:
             winners=choose_news(contents.find_releases(span.changed, WINNERS, MOST_RELEASES), span),
             called_off=choose_news(contents.find_releases(span.changed, CALLED_OFF, MOST_RELEASES), span),
         )
-        self._save("week", fingerprint, {WEEK_PATH: File(render_week(self._site, week, feeds), self._now)}, {})
+        self._save("week", fingerprint, {WEEK_PATH: File(render_week(self._site, week, self._feeds), self._now)}, {})
 
     def _write_search(self, shelves: Sequence[_Shelf]) -> None:
         cards = [shelf.card for shelf in shelves]
@@ -274,10 +293,17 @@ class _Edition:
     def _find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
         return self._tree.find_kept(self._site.prefix + name, fingerprint)
 
-    def _save(self, name: str, fingerprint: str, files: Mapping[str, File], facts: Mapping[str, Any]) -> Part:
+    def _save(
+        self,
+        name: str,
+        fingerprint: str,
+        files: Mapping[str, File],
+        facts: Mapping[str, Any],
+        kept: Part | None = None,
+    ) -> Part:
         """``files`` by their paths in the edition."""
         placed = {self._site.prefix + path: file for path, file in files.items()}
-        return self._tree.save(self._site.prefix + name, fingerprint, placed, facts)
+        return self._tree.save(self._site.prefix + name, fingerprint, placed, facts, kept)
 
 
 @cache

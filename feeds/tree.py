@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
-from aggregator.files import sync_folder
+from aggregator.files import make_folder, sync_folder
 from feeds.drafts import (
     SECOND,
     Draft,
@@ -79,7 +79,7 @@ class Published:
 @contextmanager
 def open_tree(root: Path) -> Iterator[Tree]:
     """The folder, held against a second publish, which waits. What was not kept or saved is removed at the end."""
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with lock_tree(root):
         tree = Tree(root)
         try:
@@ -146,7 +146,7 @@ class Tree:
         self._waiting_bytes = 0
         self._drafts: list[Draft] = []
         self._written: deque[Future[list[Draft]]] = deque()
-        self._is_large = False
+        self._is_large = self._has_saved = False
         for path in self._interrupted:
             for target in (root / path, twin_of(root / path)):
                 temporary(target).unlink(missing_ok=True)
@@ -165,6 +165,10 @@ class Tree:
             return None
         return part if self._keep({name: part}) else None
 
+    def had(self, prefix: str) -> bool:
+        """Whether a part whose name begins with ``prefix`` was published last."""
+        return any(name.startswith(prefix) for name in self._before)
+
     def keep_all(self, prefix: str) -> bool:
         """Keeps every part whose name begins with ``prefix``, if the files of all of them lie there untouched."""
         return self._keep({name: part for name, part in self._before.items() if name.startswith(prefix)})
@@ -180,6 +184,15 @@ class Tree:
         self._after |= parts
         self.published.unchanged += sum(len(part.files) for part in parts.values())
         return True
+
+    def find_last(self, name: str) -> Part | None:
+        """The part as it was last published, whatever became of its files, and not kept by asking."""
+        return self._before.get(name)
+
+    def is_unmoved(self, but: str) -> bool:
+        """Whether every file of the last publish was kept so far, ``but`` those of one part, and none was saved."""
+        others = (name for name, part in self._before.items() if part.files and name != but)
+        return not self._has_saved and all(name in self._after for name in others)
 
     def find_parts(self) -> Mapping[str, Part]:
         """Every part kept or saved so far, by its name."""
@@ -202,6 +215,7 @@ class Tree:
             return self._after[name]
         part = Part(fingerprint, kept.files if kept else {}, dict(facts))  # the same dict: some may wait to be written
         self._after[name] = part
+        self._has_saved = self._has_saved or bool(free)
         for path in free:
             check_path(path)
             self._jobs.append(_Job(path, files[path], part.files))
@@ -214,6 +228,7 @@ class Tree:
         """Puts in place, soon, what ``drafts.write_drafts`` wrote of the paths that ``claim`` gave to this part."""
         part = Part(fingerprint, {draft.path: draft.stamp for draft in drafts}, {})
         self._after[name] = part
+        self._has_saved = True
         self._drafts += drafts
         if len(self._drafts) >= BATCH:
             self._start()
@@ -234,6 +249,7 @@ class Tree:
                     with naming(self.root / path):
                         add(piece)
         part = self._after[name] = Part(fingerprint, {path: find_stamp(f"{self.root}/{path}") for path in free}, {})
+        self._has_saved = True
         return part
 
     @contextmanager
@@ -241,7 +257,7 @@ class Tree:
         """Beside the old file first, which stays in place where the bytes are the same."""
         check_path(path)
         target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         self.note([path])
         with naming(target), temporary(target).open("w+b") as file:
             with begin(file) as add:
@@ -263,7 +279,12 @@ class Tree:
     def note(self, paths: Iterable[str]) -> None:
         """Names in the journal what is about to be written."""
         with naming(self.root / JOURNAL), (self.root / JOURNAL).open("a", encoding="ascii") as journal:
+            begins = not journal.tell()
             journal.writelines(path + "\n" for path in paths)
+            journal.flush()
+            os.fsync(journal.fileno())  # before the first of them: what is written after a power cut has a name then
+        if begins:
+            sync_folder(self.root)
 
     def claim(self, name: str, paths: Iterable[str]) -> list[str]:
         """Those of ``paths`` that no part of this publish has yet; from now on they belong to this one."""

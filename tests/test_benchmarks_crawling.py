@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import crawling, peers, requesting
 from benchmarks.crawling import Course, measure_beside_scrapy, measure_memory
+from benchmarks.figures import Curve, Figure
 from benchmarks.measuring import Spent
 from benchmarks.peers import PeersMissing, find_python
 from benchmarks.portals import NOW
@@ -91,11 +92,11 @@ def test_what_pyproc_found_must_be_what_we_found(course: Course, monkeypatch: py
 
 def test_memory_is_that_of_a_sweep_that_finds_all_as_it_was() -> None:
     figure, curve = measure_memory([150])
-    assert isinstance(curve, crawling.Curve)
+    assert isinstance(curve, Curve)
     ((known, megabytes),) = curve.points["packages known"]
     assert known == 148  # in the proportions of the kinds
     assert 20 < megabytes < 200
-    assert isinstance(figure, crawling.Figure)
+    assert isinstance(figure, Figure)
     assert figure.reached
 
 

@@ -1,4 +1,4 @@
-"""What a crawl may cost, in counts that do not flicker: requests, SQL statements, rows written, bytes of the archive."""
+"""What a crawl may cost, in counts that do not flicker: requests, SQL statements, rows written, bytes archived."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from aggregator.database import metadata, reading, tenders
 from aggregator.models import Reading, Sweep
 from aggregator.repository import Repository
+from benchmarks.portals import read
+from benchmarks.requesting import make_small_world, served
 from demo.packages import BIDDING_KINDS, KINDS
 from demo.spse import Portal
 from demo.world import World
@@ -28,7 +30,7 @@ SMALL = {"tenders": 12, "non_tenders": 12, "recorded": 6, "self_managed": 4, "em
 
 
 @contextmanager
-def watch(engine: sa.Engine) -> Iterator[list[str]]:
+def watch(engine: sa.Engine | type[sa.Engine]) -> Iterator[list[str]]:
     """The statements that a database is sent within the block."""
     sent: list[str] = []
 
@@ -134,9 +136,9 @@ def test_statements_do_not_grow_with_the_packages_that_are_known(tmp_path: Path)
 
 def count_statements(folder: Path, times: int) -> dict[Sweep, tuple[int, int]]:
     """Requests and statements of the sweeps of a portal with so many times SMALL packages, all known and unchanged."""
-    world = World(NOW, **{kind: times * number for kind, number in SMALL.items()})
+    sizes: dict[str, Any] = {kind: times * number for kind, number in SMALL.items()}
     found = {}
-    with Road.open(Portal(world), SPSE, folder) as road:
+    with Road.open(Portal(World(NOW, **sizes)), SPSE, folder) as road:
         assert road.crawl().new == times * sum(SMALL.values())
         for sweep in (Sweep.OPEN, Sweep.FULL):
             with watch(road.repository.engine) as sent:
@@ -163,6 +165,20 @@ def test_a_batch_takes_the_same_statements_whatever_is_known(repository: Reposit
         counts.append(save(start, 50, "!" if told == "changed" else ""))
     assert len(set(counts)) == 1
     assert counts[0] <= 16
+
+
+def test_the_run_of_a_portal_looks_at_no_other_portals_runs() -> None:
+    """Else what 730 portals take grows with their square."""
+    looked = {}
+    for portals in (1, 4):
+        with served([make_small_world(number) for number in range(portals)]) as (_server, config):
+            read(config, Sweep.OPEN)
+            with watch(sa.Engine) as sent:
+                assert len(read(config, Sweep.OPEN, after=1)["runs"]) == portals
+        of_runs = [statement for statement in sent if "FROM runs" in statement]
+        looked[portals] = sum("runs.portal = ?" not in statement for statement in of_runs)
+        assert len(of_runs) > portals
+    assert looked[4] == looked[1]
 
 
 # The archive ----------------------------------------------------------------------------------------------

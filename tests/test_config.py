@@ -174,7 +174,9 @@ def test_durations(count: int, unit: tuple[str, int]) -> None:
     assert parse_duration(f"{count}{unit[0]}") == timedelta(seconds=count * unit[1])
 
 
-@pytest.mark.parametrize("text", ["", "15", "m", "1.5h", "-1h", "1w", "15 m", 15, None])
+@pytest.mark.parametrize(
+    "text", ["", "15", "m", "1.5h", "-1h", "1w", "15 m", 15, None, "٣d", "36526d", "9" * 40 + "d", "9" * 5000 + "d"]
+)
 def test_anything_else_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="as in '15m'"):
         parse_duration(text)

@@ -3,6 +3,8 @@ bad ones. Debian's WordPress with MariaDB on loopback; the pictures taken here l
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import socket
 import subprocess
@@ -27,6 +29,8 @@ from feeds.app import make_app
 from feeds.publish import publish
 from tests.conftest import CONFIG, need
 from tests.feed_samples import TENDER, WIB
+from tests.hostile_texts import ADDRESSES, LANGUAGES, MARKUP
+from tests.test_threats_readers import Suspicion
 from tests.wordpress.site import DEBIAN, WordPress, find_port, run_wordpress
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -401,6 +405,22 @@ def test_the_editor_knows_the_block_and_the_feeds(wordpress: WordPress) -> None:
     assert '"value":"jenis-konstruksi"' in str(told[2])
 
 
+def test_no_title_of_a_feed_ends_the_script_of_the_editor(wordpress: WordPress) -> None:
+    told = wordpress.run("""
+        $key = 'warta_' . md5(warta_base() . 'status.json');
+        $kept = get_transient($key);
+        $feeds = array(array('id' => 'x', 'title' => '</script><!--<script>&'));
+        $odd = array('data' => array('portals' => array(), 'feeds' => $feeds), 'read' => time());
+        set_transient($key, array_merge((array) $kept, $odd));
+        warta_name_feeds();
+        set_transient($key, $kept, WARTA_KEPT);
+        return wp_scripts()->registered['warta-list-editor-script']->extra['before'];
+    """)
+    last = str(told[-1])
+    assert '"value":"x"' in last
+    assert not re.search("[<>&]", last)
+
+
 @pytest.mark.parametrize(
     ("pasted", "kept"),
     [
@@ -420,6 +440,75 @@ def test_any_address_of_the_site_will_do(wordpress: WordPress, pasted: str, kept
 def test_the_settings_page_offers_every_feed(wordpress: WordPress) -> None:
     page = wordpress.run("ob_start(); warta_show_page(); return ob_get_clean();")
     assert "[warta feed=&quot;jenis-konstruksi&quot;" in page or '[warta feed="jenis-konstruksi" items="8"]' in page
+
+
+def test_no_answer_of_a_server_becomes_markup_or_a_shortcode(wordpress: WordPress) -> None:
+    """Not even of one that is no Warta: hostile texts in every field that the list shows."""
+    about = {"kind": "tender", "deadline": "2099-01-01T00:00:00+07:00<script>"}
+    items = [
+        {
+            "title": text,
+            "url": text,
+            "date_published": text,
+            "_warta": {**about, "portal": text, "key": text, "about": text, **({"kind": text} if number % 2 else {})},
+        }
+        for number, text in enumerate((*MARKUP, *ADDRESSES, *LANGUAGES))
+    ]
+    portals = [{"id": text, "name": text, "read": "2026-11-24T02:40:00+07:00"} for text in MARKUP]
+    feeds = [{"id": "semua", "list": text, "packages": text} for text in ADDRESSES]
+    given = {
+        "feed": {"language": MARKUP[0], "title": MARKUP[0], "items": items},
+        "status": {"portals": portals, "feeds": feeds, "sample": True},
+        "asked": dict.fromkeys(("feed", "title", "lang", "cache"), MARKUP[0]) | {"items": "50"},
+    }
+    told = base64.b64encode(json.dumps(given).encode()).decode()
+    html = wordpress.run(f"""
+        $given = json_decode(base64_decode('{told}'), true);
+        return warta_render_list(warta_clean($given['asked']), $given['feed'], $given['status'], time());
+    """)
+    assert html.count("<li>") == 50
+    # It may lead to whom it likes, and hold what it likes, as long as that is text.
+    assert [each for each in Suspicion(html).found if "@" not in each and "nobody sees" not in each] == []
+    assert "[" not in html
+
+
+def test_the_address_of_another_host_of_the_network_is_not_asked(wordpress: WordPress, feeds: Feeds) -> None:
+    """Whoever may set it is no reader of what only the server can reach."""
+    told = wordpress.run(f"""
+        $told = array();
+        add_action('http_api_debug', function ($answer) use (&$told) {{
+            $told[] = is_wp_error($answer) ? $answer->get_error_message() : 'asked';
+        }});
+        foreach (array('http://10.1.2.3/', 'http://192.168.0.1:8080/', 'http://127.0.0.1:1/', 'ftp://x.id/') as $url) {{
+            update_option('warta_url', $url);
+            $told[] = warta_fetch('status.json', 5);
+        }}
+        update_option('warta_url', '{feeds.url}');
+        return $told;
+    """)
+    assert "asked" not in told
+    assert set(told) == {None, "A valid URL was not provided."}
+
+
+def test_only_administrators_set_the_address(wordpress: WordPress) -> None:
+    told = wordpress.run("""
+        global $submenu;
+        $told = array();
+        foreach (array('subscriber', 'editor', 'administrator') as $role) {
+            $user = wp_insert_user(array('user_login' => "x$role", 'user_pass' => 'x', 'role' => $role));
+            wp_set_current_user($user);
+            $submenu = array();
+            warta_add_page();
+            $told[] = in_array('warta', array_column($submenu['options-general.php'] ?? array(), 2), true);
+        }
+        warta_add_setting();
+        $told[] = sanitize_option('warta_url', 'javascript:alert(1)//https://x.example/');
+        ob_start();
+        warta_show_page();
+        $told[] = strpos(ob_get_clean(), 'name="_wpnonce"') > 0;
+        return $told;
+    """)
+    assert told == [False, False, True, "", True]
 
 
 def test_nothing_was_complained_of_and_uninstalling_leaves_nothing(wordpress: WordPress) -> None:

@@ -287,6 +287,11 @@ def test_programs_get_the_answers_of_warta_serve(site: Site, name: str) -> None:
 def test_only_what_is_read_is_allowed(site: Site) -> None:
     assert ask(site.nginx, "/umpan/feeds/semua.rss", "POST").status == 405
     assert ask(site.nginx, "/umpan/cari.html", "POST").status == 405
+    refused = ask(site.nginx, "/umpan/index.html", "POST")  # by a page of nginx's own
+    assert refused.status == 405
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in refused.headers["content-security-policy"]
+    assert "cache-control" not in refused.headers
 
 
 def test_a_flood_of_searches_is_slowed_down_and_files_are_not(site: Site) -> None:

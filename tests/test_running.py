@@ -8,13 +8,12 @@ import re
 import resource
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
@@ -30,7 +29,6 @@ from feeds.serving.running import (
     Patience,
     make_server,
     raise_file_limit,
-    run_server,
 )
 from tests.feed_samples import make_config
 
@@ -229,16 +227,27 @@ def test_a_file_that_was_replaced_is_not_answered_from_memory(tmp_path: Path) ->
     assert at_once.find("/feeds/rup.rss")
 
 
-def test_answers_do_not_wait_for_each_other_to_be_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that was taken must have TCP_NODELAY: else a body waits 40 ms for its head."""
-    found = []
+def test_one_at_once_that_nobody_takes_is_given_up(tmp_path: Path) -> None:
+    published = publish_two(tmp_path / "public")
+    (tmp_path / "public/feeds/besar.rss").write_bytes(b"x" * LARGE)
+    assert TestClient(published).get("/feeds/besar.rss").status_code == 200
+    asked = get("/feeds/besar.rss")
+    with serving(Patience(answer=0.2), published, published.state.at_once) as port, say(port, asked) as connection:
+        threading.Event().wait(0.4)
+        taken = sum(map(len, iter(lambda: connection.recv(1_000_000), b"")))
+        assert 0 < taken < LARGE
 
-    def run(server: object, sockets: Sequence[socket.socket]) -> None:
-        with socket.create_connection(sockets[0].getsockname()), sockets[0].accept()[0] as taken:
-            found.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
-    monkeypatch.setattr(uvicorn.Server, "run", run)
-    application = make_app(make_config(), Repository(open_database("sqlite:///:memory:")))
+def test_a_body_does_not_wait_until_its_head_is_confirmed() -> None:
+    """As it would, 40 ms, on a connection without TCP_NODELAY."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        run_server(application, listener)
-    assert found[0] != 0
+        server = make_server(HERE, Patience())
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        with say(listener.getsockname()[1], REQUEST) as connection:
+            read_answer(connection)
+            (taken,) = server.server_state.connections
+            its_own = taken.transport.get_extra_info("socket")
+            assert its_own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+            server.should_exit = True
+            thread.join()

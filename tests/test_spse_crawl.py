@@ -460,3 +460,24 @@ def test_a_detail_page_that_lost_something_empties_nothing(road: Road, spoil: Ca
     road.server.stand_ins["/malangkota"] = stand_in
     road.crawl()
     road.assert_true()
+
+
+def test_the_pages_of_another_package_are_not_believed(road: Road) -> None:
+    """Ids used twice: a schedule or a winner that is another package's turns the run, and what is kept stays."""
+    road.crawl()
+    package = next(p for p in road.world.open("tender") if p.route)
+    other = next(p for p in road.world.listed("tender") if p.key != package.key and p.route)
+    answer = road.source.answer
+
+    def swapped(request: Request) -> Response:
+        if "/jadwal" in request.path or "/pemenang" in request.path:
+            request = replace(request, path=request.path.replace(package.key, other.key))
+        return answer(request)
+
+    before = road.records()["tender", package.key].tender.milestones
+    road.world.reprice(package.key)
+    road.source.answer = swapped  # type: ignore[method-assign]
+    run = road.crawl()
+    assert run.verdict is not Verdict.OK
+    assert any(f"a page of another package than {package.key}" in reason for reason in run.reasons)
+    assert road.records()["tender", package.key].tender.milestones == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from aggregator.repository import Repository
 from feeds.app import make_app
 from feeds.publish import publish
 from tests.browser import Reader, Town, Watch, host, open_browser, serve
-from tests.hostile_texts import NOW, UNSEEN, make_few, save_hostile, write_config
+from tests.hostile_texts import ADDRESSES, MARKUP, NOW, UNSEEN, make_few, save_hostile, write_config
 
+ANYWHERE = {"Access-Control-Allow-Origin": "*"}
 # Whatever runs says so: `attack` is what every text calls, and a dialog would come of others.
 TRAP = """
     window.attack = (which) => console.error(`attack ${which}`);
@@ -25,13 +27,13 @@ TRAP = """
 """
 # What the browser has made of a page that is none of ours; with its own parser, after all that mutates.
 LOOK = """() => {
-    const found = [];
+    const found = [], strange = /^\\s*(?!https?:|webcals?:)[a-z-]+:/i;
     const look = (root) => {
         for (const each of root.querySelectorAll('*')) {
             const name = each.localName;
             for (const { name: key, value } of each.attributes) {
                 if (key.startsWith('on') || key === 'srcdoc' || key === 'formaction') found.push(`${name} ${key}`);
-                if (['href', 'src', 'action', 'data'].includes(key) && /^\\s*(?!https?:|webcals?:)[a-z-]+:/i.test(value))
+                if (['href', 'src', 'action', 'data'].includes(key) && strange.test(value))
                     found.push(`${name} ${key}=${value}`);
             }
             if (/^(object|embed|base|form|style|math|template|noscript|marquee|video|audio)$/.test(name)
@@ -137,4 +139,27 @@ def test_no_list_on_another_site_runs_what_a_source_says(town: Town, reader: Rea
         found, _ = page.evaluate(LOOK)
         assert [each for each in found if not each.startswith("link href=data:,")] == []
         assert page.locator("warta-list li").count() > 20
+        reader.leave()
+
+
+def test_no_list_leads_to_an_address_that_runs(town: Town, reader: Reader, tmp_path: Path) -> None:
+    """Not even where the server of the list is no longer ours."""
+    items = [{"title": address, "url": address, "_warta": {"about": MARKUP[2], "portal": "x"}} for address in ADDRESSES]
+    feed = {"title": MARKUP[0], "language": MARKUP[4], "items": items}
+    status = {"portals": [], "feeds": [{"id": "semua", "list": ADDRESSES[0], "packages": MARKUP[2]}]}
+    options = f'data-feed="semua" data-items="99" data-title="{escape(MARKUP[2])}"'
+    tag = f'<script src="{town.site}embed.js" {options}></script>'
+    (tmp_path / "index.html").write_text(f'<!doctype html><link rel="icon" href="data:,"><p>{tag}')
+    with host(tmp_path) as address:
+        reader.watch.origins.add(address.rstrip("/"))
+        page = reader.open("about:blank")
+        page.add_init_script(TRAP)
+        page.route(f"{town.site}feeds/semua.json", lambda route: route.fulfill(json=feed, headers=ANYWHERE))
+        page.route(f"{town.site}status.json", lambda route: route.fulfill(json=status, headers=ANYWHERE))
+        page.goto(address)
+        expect(page.locator("warta-list li")).to_have_count(len(ADDRESSES))
+        links = page.locator("warta-list a").evaluate_all("all => all.map((each) => each.href)")
+        assert {link.partition(":")[0] for link in links} <= {"http", "https"}
+        found, _ = page.evaluate(LOOK)
+        assert [each for each in found if not each.startswith("link href=data:,")] == []
         reader.leave()

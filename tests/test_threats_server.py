@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.engine import Engine
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from aggregator.config import parse_config
@@ -20,7 +25,11 @@ from aggregator.models import Reading
 from aggregator.repository import Repository
 from aggregator.search import fold
 from feeds.app import make_app
+from feeds.definitions import Format
+from feeds.serving.answers import MOST_WAITING, Answers, Rendered
+from feeds.serving.files import HeldFile
 from feeds.serving.running import Patience
+from feeds.serving.searching import Searching
 from tests.feed_samples import TENDER
 from tests.hostile_texts import CHARACTERS, LANGUAGES, LINES, MARKUP, NOW, make_few, save_hostile, write_config
 from tests.test_app import ask, put
@@ -165,6 +174,45 @@ def test_a_search_for_a_hostile_text_shows_it_as_text(app: ASGIApp) -> None:
         assert find_unseen(json.loads(told.body)) == [], text
 
 
+def test_one_question_is_kept_once_however_it_is_spelled(tmp_path: Path) -> None:
+    config = parse_config(write_config(), tmp_path / "warta.toml")
+    searching = Searching(Repository(open_database("sqlite://")), lambda: NOW, lambda: 0.0, NOW)
+    spellings = ("q=jalan&year=2026", "year=2026&q=+jalan+&x=1", "q=%6aalan&year=2026&year=2026&sort=published&&utm=2")
+
+    async def find() -> list[HeldFile]:
+        return [await searching.find_feed(config, Format.RSS, raw) for raw in spellings]
+
+    first, *others = asyncio.run(find())
+    assert all(file is first for file in others)
+
+
+def test_who_asks_for_more_than_can_be_made_is_turned_away() -> None:
+    """Searches that are all different: at most so many are made or wait, whoever comes then is told at once."""
+    may = threading.Event()
+
+    def render(_: datetime) -> Rendered:
+        may.wait(30)
+        return Rendered(b"made", NOW)
+
+    async def flood() -> list[HeldFile]:
+        answers = Answers(lambda: (1,), lambda: NOW, lambda: 0.0, NOW)
+
+        def find(number: int) -> Awaitable[HeldFile]:
+            return answers.find(f"feeds/search.rss?q={number}", "feeds/search.rss", render, moves=False)
+
+        waiting = [asyncio.ensure_future(find(number)) for number in range(MOST_WAITING)]
+        while len(answers._flights) < MOST_WAITING:
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(1, may.set)
+        with pytest.raises(HTTPException) as refused:
+            await find(MOST_WAITING)
+        assert (refused.value.status_code, dict(refused.value.headers or {})) == (503, {"Retry-After": "30"})
+        may.set()
+        return await asyncio.gather(*waiting)
+
+    assert {file.plain.body for file in asyncio.run(flood())} == {b"made"}
+
+
 # Bytes on a connection -----------------------------------------------------------------------------------------
 
 
@@ -186,8 +234,9 @@ SMUGGLED = {
     "length and chunks": Smuggled(
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"405"
     ),
-    "a GET with a body": Smuggled(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", b"200"),
-    "a GET with chunks": Smuggled(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"200"),
+    "length and chunks of a GET": Smuggled(
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n", b"200"
+    ),
     "two hosts": Smuggled(b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", b"400"),
     "a NUL": Smuggled(b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", b"400"),
     "a line break in a path": Smuggled(b"GET /a\nb HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),

@@ -10,6 +10,7 @@ from scrapy.exporters import BaseItemExporter
 
 from aggregator.models import Reading, Record
 
+_render_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 _TIMES = ("first_seen", "last_seen", "changed")
 
 
@@ -35,4 +36,4 @@ class ReadingExporter(BaseItemExporter):
 
 
 def _render_line(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, ensure_ascii=False) + "\n").encode()
+    return (_render_json(values) + "\n").encode()

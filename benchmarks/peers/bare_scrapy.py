@@ -7,9 +7,11 @@ ours: a line for each page would be time that is not needed.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -64,12 +66,13 @@ class BareSpider(scrapy.Spider):
         """It was downloaded; nothing more is asked of it."""
 
 
-def download(url: str, asked: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """The seconds, by the clock and of processors, of a crawl of what was ``asked`` (method and address) of ``url``."""
+def download(url: str, asked: str) -> dict[str, Any]:
+    """The seconds, by the clock and of processors, of a crawl of the pages of ``url`` that the file ``asked`` names:
+    method and address, as JSON."""
     install_reactor(REACTOR)
     runner = AsyncCrawlerRunner({"USER_AGENT": USER_AGENT})
     crawler = runner.create_crawler(BareSpider)
-    pages = [(method, address) for method, address in asked]
+    pages = [(method, address) for method, address in json.loads(Path(asked).read_bytes())]
     began, used = time.perf_counter(), time.process_time()
     run_in_reactor(lambda: _crawl(runner, crawler, url, pages))
     spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}

@@ -213,6 +213,7 @@ _adopted: list[_Adopted] = []  # in a process of the pool: its own copy
 
 def _adopt(renderer: _Renderer, root: str) -> None:
     gc.freeze()  # what the parent made stays, so nothing need look through it again
+    gc.set_threshold(100_000)  # hardly anything here goes round in circles, and all of it goes with the process
     renderer.forget_connections()
     _adopted.append(_Adopted(renderer, root))
 

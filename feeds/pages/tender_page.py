@@ -47,7 +47,7 @@ class Room(NamedTuple):
 _ROOMS = (Room(25, 40, 20, 600), Room(8, 15, 5, 160), Room(3, 5, 2, 60))  # the first that fits
 
 
-_ask = lru_cache(2048)(render_query)  # categories and work units come again on every page
+_ask = lru_cache(2048)(render_query)  # categories and work units come again on every page, all in the other language
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def tell_page(site: Site, told: Told, around: Around, now: datetime, room: Room)
         others=list(_other_sources(record, around.portals, wording)),
         credits=list(_credits(record, portal, around.portals)),
         crumbs=list(_crumbs(tender, wording)),
-        follow=render_query(Filter(portal=(tender.portal,), kind=(tender.kind,), key=(tender.key,))),
+        follow=_ask(Filter(portal=(tender.portal,), kind=(tender.kind,), key=(tender.key,))),
         result=_tell_result(tender, wording, room),
         steps=steps,
         steps_note="" if is_plan else _note_steps(rows, wording, dated),

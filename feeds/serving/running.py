@@ -27,7 +27,7 @@ MOST_ACCEPTED = 100  # connections taken from the system at a time
 MOST_JOINED = 65_536  # bytes of a body that are copied behind its head, so that both are sent at once
 
 _PLAIN_GET = re.compile(rb"GET (/[A-Za-z0-9._~:/-]+) HTTP/1\.1\r\n")  # a path that is written as it is named
-_BODY = {b"content-length", b"transfer-encoding"}
+_FRAMES = {b"content-length", b"transfer-encoding"}
 _WISHES = (b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect", b"\nupgrade:")  # more than an answer
 
 
@@ -42,9 +42,6 @@ class Patience:
 
 def run_server(application: Starlette, listener: socket.socket) -> None:
     """Serves on ``listener`` until the process is told to end."""
-    # Connections have it from their listener. Without it the body of an answer waits up to 40 ms for the reader to
-    # confirm the header; asyncio sees to it by itself only where it made the socket.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     files = raise_file_limit()
     with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has ended well
         # Half of the files are for other things, and for connections that are being turned away.
@@ -127,6 +124,9 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # Else the body of an answer waits 40 ms for the reader to confirm the head; asyncio sees to it by itself only
+        # where it has made the listening socket.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > self._patience.most:
             oldest = next(iter(self._asking.waiting), self)
             oldest._forget()
@@ -153,9 +153,9 @@ class _Connection(H11Protocol):
     def handle_events(self) -> None:
         before = self.cycle
         super().handle_events()
-        # Nothing here takes a body. Whoever sends one may mean what follows for somebody else, to whom a proxy that
-        # counts its bytes otherwise would give the answer (RFC 9112 §11.2): it gets the first answer only.
-        if self.cycle is not before and any(name in _BODY for name, _ in self.headers or ()):
+        # With a length and chunks both, a proxy may count its bytes by the other one, and give the answer to what hides
+        # behind it to somebody else (RFC 9112 §6.1): there is none.
+        if self.cycle is not before and {name for name, _ in self.headers or ()} >= _FRAMES:
             self.cycle.keep_alive = False
 
     def _find_plain_get(self, data: bytes) -> str:

@@ -31,7 +31,6 @@ from spiders.reading import (
 )
 from spiders.spse.words import unknown_badges
 
-
 MOST_TAGS = 20_000  # of a realisation page: BeautifulSoup takes a kilobyte for each
 
 
@@ -63,13 +62,19 @@ def split_badges(element: HtmlElement) -> tuple[str, tuple[str, ...]]:
 
 def parse_stage(text: str) -> str:
     """The stage without its `` [...]``, which says that several stages are under way."""
-    return re.sub(r"\s*\[\.\.\.\]$", "", text)
+    stage = text.removesuffix("[...]")
+    return text if stage == text else stage.rstrip()
 
 
 def parse_years(text: str) -> tuple[int, ...]:
     """Fiscal years in a text: ``APBD 2026``, ``TA 2025,2026``."""
     return tuple(sorted({int(year) for year in re.findall(r"\b(20\d{2})\b", text)}))
 
+
+# Where a page says whose it is: the title of a schedule, the tabs of the others.
+_TITLE_CODE = re.compile(rb"<title>[^<\[]{0,200}\[(\d{1,30})\]")
+_TAB_ADDRESS = re.compile(rb'nav-link[^<>]{0,100}href="([^"<>]{1,500})"')
+_NUMBER = re.compile(rb"\d+")
 
 _UNUSED_LABELS = frozenset(
     {
@@ -154,10 +159,14 @@ _STAGES = frozenset(
 _ON_EVERY_PAGE = ("published", "buyer", "procuring_entity", "fiscal_years", "budget")
 
 
-def check_whole(body: bytes) -> bytes:
-    """``body`` itself. ShapeError where the page breaks off before its end: a parser of HTML would not notice."""
+def check_page(body: bytes, key: str) -> bytes:
+    """``body`` itself. ShapeError where the page breaks off before its end, which a parser of HTML would not notice, or
+    where its title and tabs name other packages than ``key``."""
     if b"<html" in body[:4096].lower() and b"</html" not in body[-4096:].lower():
         raise ShapeError("a page that breaks off", body[-200:].decode("utf-8", "replace"))
+    named = [*_TITLE_CODE.findall(body), *_TAB_ADDRESS.findall(body)]
+    if named and not any(key.encode() in _NUMBER.findall(text) for text in named):
+        raise ShapeError(f"a page of another package than {key}", named[0].decode("utf-8", "replace")[:200])
     return body
 
 
@@ -318,7 +327,7 @@ def _winner_rows(body: bytes) -> list[dict[str, HtmlElement]]:
     root = parse_html(body)
     for table in root.iter("table"):
         innermost = next(table.iterdescendants("table"), None) is None
-        if innermost and any(text_of(th) == "Nama Pemenang" for th in table.iter("th")):
+        if innermost and "Nama Pemenang" in [text_of(cell) for cell in next(rows_of(table), [])]:
             return [row for row in parse_table(table) if text_of(row["Nama Pemenang"])]
     raise ShapeError("a winner page without a winner table", text_of(root))
 

@@ -188,6 +188,7 @@ class SpseSpider(PortalSpider):
         details = Details()
         url = self._announcement_url(spot)
         details.announcement = await self._part(
+            spot.key,
             details,
             url,
             _ADDRESSES[spot.kind].page,
@@ -215,20 +216,22 @@ class SpseSpider(PortalSpider):
         tabs = offered.tabs
         if offered.schedule and _ADDRESSES[spot.kind].schedule:
             details.milestones = await self._part(
-                details, offered.schedule, referer, lambda body: pages.parse_schedule(body, zone)
+                spot.key, details, offered.schedule, referer, lambda body: pages.parse_schedule(body, zone)
             )
         if spot.kind not in _HOME_KINDS:
             details.awards = ()
             address = tabs.get("Pemenang Berkontrak") or tabs.get("Pelaksana Swakelola")
             details.contracts = (
-                await self._part(details, address, referer, lambda body: pages.parse_realisations(body, zone))
+                await self._part(spot.key, details, address, referer, lambda body: pages.parse_realisations(body, zone))
                 if address
                 else ()
             )
             return
         winner, contracted = tabs.get("Pemenang"), tabs.get("Pemenang Berkontrak")
-        details.awards = await self._part(details, winner, referer, pages.parse_winners) if winner else ()
-        details.contracts = await self._part(details, contracted, referer, pages.parse_contracts) if contracted else ()
+        details.awards = await self._part(spot.key, details, winner, referer, pages.parse_winners) if winner else ()
+        details.contracts = (
+            await self._part(spot.key, details, contracted, referer, pages.parse_contracts) if contracted else ()
+        )
 
     async def _read_schedule(self, spot: Spot) -> Reading:
         """The schedule alone, of a package whose rows say nothing new."""
@@ -236,7 +239,7 @@ class SpseSpider(PortalSpider):
         url = self._announcement_url(spot)
         address = self._url(_ADDRESSES[spot.kind].schedule.format(spot.key))
         details.milestones = await self._part(
-            details, address, url, lambda body: pages.parse_schedule(body, self.portal.zone)
+            spot.key, details, address, url, lambda body: pages.parse_schedule(body, self.portal.zone)
         )
         details.failed = False  # what is stored stays whole; the schedule is due again next time
         return Reading(
@@ -245,10 +248,12 @@ class SpseSpider(PortalSpider):
             schedule_read=details.milestones is not None,
         )
 
-    async def _part(self, details: Details, address: str, referer: str, parse: Callable[[bytes], T]) -> T | None:
-        """One page of a package, parsed; None, and told, when it cannot be had or read."""
+    async def _part(
+        self, key: str, details: Details, address: str, referer: str, parse: Callable[[bytes], T]
+    ) -> T | None:
+        """One page of package ``key``, parsed; None, and told, when it cannot be had or read."""
         try:
-            return parse(pages.check_whole((await self._page(address, referer)).body))
+            return parse(pages.check_page((await self._page(address, referer)).body, key))
         except Unavailable as error:
             details.missing = details.missing or error.missing
             self.give_up("missing_page", self._url(address), error)

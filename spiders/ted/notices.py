@@ -17,13 +17,13 @@ from spiders.reading import ShapeError, clean_text, parse_json
 
 PUBLIC_PAGE = "https://ted.europa.eu/{}/notice/-/detail/{}"
 # The languages of the source, by the code of its values (ISO 639-3) and the one of its pages.
-LANGUAGES: Mapping[str, str] = dict(
-    re.findall(
-        r"(\w+):(\w+)",
+LANGUAGES: Mapping[str, str] = {
+    pair[:3]: pair[4:]
+    for pair in (
         "bul:bg ces:cs dan:da deu:de ell:el eng:en est:et fin:fi fra:fr gle:ga hrv:hr hun:hu "
-        "ita:it lav:lv lit:lt mlt:mt nld:nl pol:pl por:pt ron:ro slk:sk slv:sl spa:es swe:sv",
-    )
-)
+        "ita:it lav:lv lit:lt mlt:mt nld:nl pol:pl por:pt ron:ro slk:sk slv:sl spa:es swe:sv"
+    ).split()
+}
 # Codes of eForms (EU) 2019/1780: contract-nature, procedure-type, form-type.
 CATEGORIES: Mapping[str, Category] = {
     "supplies": Category.GOODS,

@@ -8,24 +8,28 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from rich.console import Console
 
+from tests.fuzzing.asking import find_operations, make_asking
 from tests.fuzzing.mutating import mutated
 from tests.fuzzing.readers import FOUND, READERS, Reader, try_read
 
-SLICE = 400  # inputs for one reader, then the next one's turn
+SLICE = 1000  # inputs for one reader, then the next one's turn
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
-def fuzz_reader(reader: Reader, number: int, end: float) -> bool:
+def fuzz_reader(reader: Reader, end: float, number: int) -> bool:
     """Whether a slice of inputs made from ``number`` was read or refused; what was not is kept."""
     failed: list[bytes] = []
     tried = 0
@@ -56,6 +60,20 @@ def fuzz_reader(reader: Reader, number: int, end: float) -> bool:
     return _tell(reader.name, number, hold, lambda: f"{tried} inputs, {time.process_time() - began:.1f} s", failed)
 
 
+def fuzz_api(operation: Any, number: int) -> bool:
+    """Whether a slice of questions made from ``number`` was answered as the API's description says."""
+    asked = 0
+
+    def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    began = time.process_time()
+    ask = make_asking(operation, number, SLICE, count)
+    told = f"api {operation.label}"
+    return _tell(told, number, ask, lambda: f"{asked} questions, {time.process_time() - began:.1f} s", [])
+
+
 def _tell(name: str, number: int, hold: Callable[[], None], told: Callable[[], str], failed: list[bytes]) -> bool:
     try:
         hold()
@@ -79,17 +97,18 @@ def main(
     only: Annotated[str, typer.Option(help="Readers whose names hold this.")] = "",
     seed: Annotated[int, typer.Option(help="One slice for each reader, made from this number as it was told.")] = -1,
 ) -> None:
-    """Slices of inputs for each reader in turn, until the time is over; exit 1 where one of them failed."""
+    """Slices of inputs for each reader and the API in turn, until the time is over; exit 1 where one failed."""
     end = time.monotonic() + minutes * 60
-    readers = [reader for reader in READERS if only in reader.name]
     held = True
-    while time.monotonic() < end:
-        for reader in readers:
-            number = seed if seed >= 0 else secrets.randbelow(2**32)
-            if time.monotonic() < end:
-                held &= fuzz_reader(reader, number, end)
-        if seed >= 0:
-            break
+    with tempfile.TemporaryDirectory() as folder:
+        asking = [partial(fuzz_api, each) for each in find_operations(Path(folder)) if only in f"api {each.label}"]
+        turns = [*(partial(fuzz_reader, reader, end) for reader in READERS if only in reader.name), *asking]
+        while time.monotonic() < end:
+            for turn in turns:
+                if time.monotonic() < end:
+                    held &= turn(seed if seed >= 0 else secrets.randbelow(2**32))
+            if seed >= 0:
+                break
     sys.exit(0 if held else 1)
 
 

@@ -372,7 +372,12 @@ TEXTS = [
     Reader("years", "text", [b"2025, 2026", b"APBD 2026"], _words(spse_pages.parse_years)),
     Reader("stage", "text", [b"Upload Dokumen Penawaran [...]"], _words(spse_pages.parse_stage)),
     Reader("markup", "markup", _pages("spse", "*.html"), _none(parse_html)),
-    Reader("worldbank-markup", "markup", _pages("spse", "home.html"), _words(worldbank.parse_markup)),
+    Reader(
+        "worldbank-markup",
+        "markup",
+        _pages("spse", "home.html"),
+        _words(lambda text: worldbank.parse_markup(clean_text(text))),
+    ),
     Reader("query", "text", _QUERIES, _words(_query), (FilterError,)),
     Reader("request", "text", _QUERIES, _words(_request), (FilterError,)),
     Reader("search", "text", [b'jalan OR "danau toba" -trotoar e-katalog'], _words(_search), ()),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.fuzzing.checking import TooLong, bounded
 from tests.fuzzing.mutating import mutated
@@ -36,7 +36,8 @@ def test_what_was_found_stays_mended(reader: Reader) -> None:
 
 @each_reader
 def test_hostile_input(reader: Reader) -> None:
-    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck), deadline=None)
+    # Not made smaller here, which may take a minute: `make fuzz` does that.
+    @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(mutated(reader.seeds, reader.form))
     def hold(body: bytes) -> None:
         try_read(reader, body)

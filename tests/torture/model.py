@@ -79,9 +79,25 @@ def is_missing(address: str) -> bool:
     return address.startswith("sqlite") and not (path and Path(path).exists())
 
 
+def forget_leases(address: str) -> None:
+    """As if a minute had passed since their holder's machine stood still."""
+    if not is_missing(address):
+        engine = sa.create_engine(address, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            if sa.inspect(connection).has_table("leases"):
+                connection.exec_driver_sql("DELETE FROM leases")
+
+
+def has_tables(address: str) -> bool:
+    """Whether the program has made its tables there."""
+    engine = sa.create_engine(address, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return sa.inspect(connection).has_table("releases")
+
+
 def find_kept(address: str) -> tuple[set[str], list[tuple[Any, ...]]]:
     """What must never be lost: which tenders there are, and every release in its order."""
-    if is_missing(address):
+    if is_missing(address) or not has_tables(address):
         return set(), []
     keys = {row[0] for row in find_rows(address, "SELECT kind || ' ' || key FROM tenders")}
     return keys, find_rows(address, f"SELECT {RELEASE} ORDER BY seq")

@@ -48,8 +48,9 @@ ROOT = Path(__file__).parents[2]
 
 # What befalls a turn, and how often: what starts processes of its own takes its time.
 OFTEN = {
-    **{"nothing": 4, "wire": 4, "portal": 4, "lie": 4, "clock": 2, "zone": 1, "lock": 1},
-    **{"kill": 2, "kill_of_publish": 1, "twin": 1, "replay": 1},
+    **dict.fromkeys(("nothing", "wire", "portal", "lie"), 4),
+    **dict.fromkeys(("clock", "kill"), 2),
+    **dict.fromkeys(("zone", "lock", "kill_of_publish", "twin", "replay"), 1),
 }
 # What the wire and the portal do by themselves (demo.faults, demo.spse), and how often a request is hit.
 WIRE = ("error", "unavailable", "too_many", "challenge", "truncated", "hang_up")
@@ -89,13 +90,8 @@ class Liar(Portal):
     def change_labels(_: Request, told: Response) -> Response:
         """A new version of the software words its tables otherwise."""
         body = told.body
-        for old, new in (
-            (b"Kode ", b"Nomor "),
-            (b"Nilai ", b"Besaran "),
-            (b"Satuan Kerja", b"Unit"),
-            (b"Tahap", b"Fase"),
-        ):
-            body = body.replace(old, new)
+        for label in (b"Kode Tender", b"Kode Paket", b"Nilai HPS", b"Nilai Pagu", b"Satuan Kerja", b"Tahap Tender"):
+            body = body.replace(label, b"Nama Lain")
         return replace(told, body=body)
 
     @staticmethod

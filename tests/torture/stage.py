@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,27 @@ YEARS = "years = [2025, 2026, 2027]\n"
 SIZES: dict[str, Any] = {"tenders": 9, "non_tenders": 4, "recorded": 3, "self_managed": 2, "emergencies": 1}
 DATABASE = Path("var", "warta.db")
 PUBLIC = Path("var", "public")
+
+
+# Of which folder, and by which verb, each is made that is not there from the beginning.
+MADE: dict[str, tuple[str, ...]] = {
+    "second": ("moved", "publish"),
+    "bare": ("moved",),
+    "nothing": ("bare", "publish"),
+    "lost": ("bare",),
+    "replayed": ("lost", "replay"),
+    "anew": ("empty", "crawl"),
+    "backed": ("first", "backup", "--archive", "b.tar.zst"),
+}
+
+
+def _copy(source: str, target: str) -> None:
+    """Published files are put in place as new ones, so that a link will do; all others may be written to."""
+    path = Path(source)
+    if "public" in path.parts and not path.name.startswith("."):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 class Stage:
@@ -52,22 +75,32 @@ class Stage:
         self.truths.append(self.road.truth())
         self._move_on()
         self.truths.append(self.road.truth())
-        moved = self.copy("first", "moved")
-        self.good(moved, "crawl")
-        self.good(self.copy("moved", "second"), "publish")
-        bare = self.copy("moved", "bare")
-        shutil.rmtree(bare / PUBLIC)
-        nothing = self.copy("bare", "nothing")
-        self.good(nothing, "publish")
-        lost = self.copy("bare", "lost")
-        for path in (lost / DATABASE).parent.glob("warta.db*"):
+        self.good(self.copy("first", "moved"), "crawl")
+        self.old = list_files(first / PUBLIC)
+
+    @cached_property
+    def new(self) -> dict[str, bytes]:
+        """What a publish makes of ``moved``."""
+        return list_files(self.kept("second") / PUBLIC)
+
+    @cached_property
+    def anew(self) -> dict[str, bytes]:
+        """What a publish makes of ``bare``."""
+        return list_files(self.kept("nothing") / PUBLIC)
+
+    def _make(self, name: str) -> None:
+        """One of the folders that only some bad days begin or end in."""
+        if name == "old":
+            self._make_old()
+            return
+        source, *arguments = MADE[name]
+        folder = self.copy(source, name)
+        if name in {"bare", "lost"}:
+            shutil.rmtree(folder / PUBLIC, ignore_errors=True)
+        for path in (folder / DATABASE).parent.glob("warta.db*") if name == "lost" else ():
             path.unlink()
-        self.good(self.copy("lost", "replayed"), "replay")
-        self.good(self.copy("empty", "anew"), "crawl")
-        self.good(self.copy("first", "backed"), "backup", "--archive", "b.tar.zst")
-        trees = (self.kept(name) / PUBLIC for name in ("first", "second", "nothing"))
-        self.old, self.new, self.anew = (list_files(tree) for tree in trees)
-        self._make_old()
+        if arguments:
+            self.good(folder, *arguments)
 
     def _move_on(self) -> None:
         world = self.road.world
@@ -97,24 +130,26 @@ class Stage:
         connection.close()
 
     def kept(self, name: str) -> Path:
-        """A folder that no bad day begins in, but at a copy of it."""
-        return self.root / "kept" / name
+        """A folder that no bad day begins in, but at a copy of it; made when it is first asked for."""
+        if not self._keep(name).exists():
+            self._make(name)
+        return self._keep(name)
 
     def _keep(self, name: str) -> Path:
         (self.root / "kept").mkdir(exist_ok=True)
-        return self.kept(name)
+        return self.root / "kept" / name
 
     def copy(self, name: str, to: str) -> Path:
         """A folder to keep, made of another one."""
-        shutil.copytree(self.kept(name), self._keep(to), symlinks=True)
-        return self.kept(to)
+        shutil.copytree(self.kept(name), self._keep(to), copy_function=_copy)
+        return self._keep(to)
 
     @contextmanager
     def play(self, name: str) -> Iterator[Play]:
         """A copy of the folder ``name``, to be spoilt."""
         self._number += 1
         folder = self.root / f"play-{self._number}"
-        shutil.copytree(self.kept(name), folder, symlinks=True)
+        shutil.copytree(self.kept(name), folder, copy_function=_copy)
         yield Play(self.forge, folder)
         shutil.rmtree(folder, ignore_errors=True)
 

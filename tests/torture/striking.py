@@ -67,8 +67,8 @@ class Ended:
         return self.code == -signal.SIGKILL
 
     def __str__(self) -> str:
-        said = self.err.strip().splitlines()[-1:] or [""]
-        return f"warta {' '.join(self.arguments)}, {self.blow}: exit {self.code}, {said[0][:300]!r}"
+        said = (self.out + self.err).strip().splitlines()[-1:] or [""]
+        return f"warta {' '.join(self.arguments)}, {self.blow}: exit {self.code}, {said[0][-400:]!r}"
 
 
 class Forge:

@@ -84,5 +84,6 @@ function warta_name_feeds() {
 		'feeds'   => $feeds,
 		'english' => ! warta_is_indonesian_admin(),
 	);
-	wp_add_inline_script( 'warta-list-editor-script', 'window.wartaList = ' . wp_json_encode( $told ) . ';', 'before' );
+	$json = wp_json_encode( $told, JSON_HEX_TAG | JSON_HEX_AMP ); // "<!--<script" in a title would swallow the end of the script
+	wp_add_inline_script( 'warta-list-editor-script', "window.wartaList = $json;", 'before' );
 }
