@@ -13,7 +13,7 @@ PROGRAM := warta.py commands spiders aggregator feeds demo
 LOCKING := --universal --python-version 3.11 --generate-hashes --quiet --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check guards fuzz run bench scale format family lock clean
+.PHONY: help demo test check guards torture fuzz run bench scale format family lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ fuzz: $(READY) ## hostile input for everything that reads, and for the API (MINU
 
 guards: $(READY) ## each guard of tests/guards.toml taken out in turn: its test must fail (ARGS='entity bomb': only these)
 	@$(BIN)/python -m tests.guards $(ARGS)
+
+torture: $(READY) ## bad days on purpose: kills, power cuts, failing disks, spoilt databases (an hour; ARGS="kill --rounds 20": a part of it)
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 bench: $(READY) $(PEERS_VENV)/.ready ## speed and size beside the best, into benchmarks/RESULTS.md (half an hour; ARGS="serving --quick": a part of it)
 	@$(BIN)/python -m benchmarks $(ARGS)

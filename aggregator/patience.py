@@ -64,6 +64,7 @@ class PatientRepository(Repository):
     load_known = _patiently(Repository.load_known)
     find_last_start = _patiently(Repository.find_last_start)
     find_years = _patiently(Repository.find_years)
+    find_last_runs = _patiently(Repository.find_last_runs)
     save_snapshots = _patiently(Repository.save_snapshots)
     find_segment_end = _patiently(Repository.find_segment_end)
     find_body = _patiently(Repository.find_body)

@@ -1,4 +1,4 @@
-"""`make bench`: what DESIGN asks, measured side by side in one run, as a table and as benchmarks/RESULTS.md.
+"""`make bench`: speed and size beside what must be reached, in one run, as a table and as benchmarks/RESULTS.md.
 
 Each module of NAMES has ``measure(*, quick)``, which yields figures and curves as they are found.
 """

@@ -161,6 +161,7 @@ def measure_beside_pyproc(course: Course, size: Size, python: str) -> Iterator[F
         took = _alternate(size.rounds, ours=course.crawl, pyproc=partial(course.ask_pyproc, python, number, told=told))
         rates = {who: [each["packages"] / each["seconds"] for each in found] for who, found in took.items()}
         requests = median(each["requests"] / each["packages"] for each in took["pyproc"])
+        cpu = {who: 1000 * median(each["cpu"] / each["packages"] for each in found) for who, found in took.items()}
         yield Figure(
             group=GROUP,
             name=f"packages a second, over pyproc's {name}",
@@ -169,7 +170,8 @@ def measure_beside_pyproc(course: Course, size: Size, python: str) -> Iterator[F
             must=must,
             higher_is_better=True,
             against=f"{median(rates['ours']):.0f}/s beside {median(rates['pyproc']):.2g}/s ({requests:.2g} requests a "
-            f"package, {THREADS} threads, {number} packages), {size.rounds} rounds",
+            f"package, {THREADS} threads, {number} packages), {size.rounds} rounds; processor time a package "
+            f"{cpu['ours']:.1f} ms beside {cpu['pyproc']:.1f} ms",
         )
 
 

@@ -31,14 +31,14 @@ class Figure:
     @property
     def measured(self) -> str:
         """As a reader reads it: `33.1 ×`."""
-        return f"{render_number(self.value)} {self.unit}"
+        return f"{render_number(self.value)} {self.unit}".rstrip()
 
     @property
     def bound(self) -> str:
         """As a reader reads it: `≥ 30 ×`."""
         if self.must is None:
             return "–"
-        return f"{'≥' if self.higher_is_better else '≤'} {render_number(self.must)} {self.unit}"
+        return f"{'≥' if self.higher_is_better else '≤'} {render_number(self.must)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from benchmarks.tenders import render_config
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 QUICK = SIZES[:2]
 AGAIN = 5_000  # tenders that are saved again, unchanged and changed
-BOUND_AT = 10_000  # tenders with which DESIGN bounds a publish
+BOUND_AT = 10_000  # tenders with which saving and publishing are bounded
 MOST_PUBLISHED = 100_000  # a million pages from nothing take a quarter of an hour and say nothing new
 MUST_SAVE = {"SQLite": 5_000.0, "PostgreSQL": 4_000.0}
 MUST_PASS = 10_000.0  # unchanged

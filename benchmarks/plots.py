@@ -29,6 +29,7 @@ _STYLE = Style(
     major_label_font_size=13.0,
     legend_font_size=13.0,
 )
+LEGEND_COLUMNS = 3
 _LEAST = 1e-6  # where zero is drawn
 
 
@@ -39,15 +40,16 @@ def render_plot(curve: Curve) -> bytes:
     chart = pygal.XY(
         style=_STYLE,
         width=800,
-        height=470,
+        height=430 + 22 * math.ceil(len(curve.points) / LEGEND_COLUMNS),
         title=f"{curve.name}, {curve.unit}",
         x_title="tenders",
         legend_at_bottom=True,
-        legend_at_bottom_columns=3,
+        legend_at_bottom_columns=LEGEND_COLUMNS,
         legend_box_size=13,
         truncate_legend=-1,
         dots_size=4,
         margin=16,
+        margin_bottom=36,  # the last line of the legend
         margin_right=44,  # half of the last label
         stroke_style={"width": 2},
         show_x_guides=False,

@@ -19,7 +19,7 @@ from benchmarks.tenders import COMMON_WORD, NOW, RARE_WORD, SELDOM_WORD, ZONE
 PAGE = 20
 TIMES = 5  # each search is asked; the median counts
 
-# By date, newest first, as all but few are asked. What DESIGN bounds: words, however many tenders have them.
+# By date, newest first, as all but few are asked. Bounded are words, however many tenders have them.
 WORDS: Mapping[str, Filter] = {
     "a common word": Filter(q=COMMON_WORD),
     "two common words": Filter(q=f"{COMMON_WORD} rehabilitasi"),

@@ -168,9 +168,11 @@ def check_path(path: str) -> None:
 
 
 def is_ours(path: str) -> bool:
-    """Whether a relative path stays inside the folder, in printable ASCII, and begins no part with a dot."""
+    """Whether a relative path stays inside the folder, in printable ASCII, begins no part with a dot, and is no longer
+    than a file system takes, with what ``twin_of`` and ``temporary`` add."""
     steps = f"/{path}/"  # looked at as a whole: a publish asks this of every file
-    return path.isascii() and path.isprintable() and "/." not in steps and "//" not in steps
+    is_short = len(path) <= 200 or (len(path) <= 2000 and max(map(len, path.split("/"))) <= 240)
+    return is_short and path.isascii() and path.isprintable() and "/." not in steps and "//" not in steps
 
 
 def twin_of(target: Path) -> Path:

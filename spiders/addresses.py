@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
-from zope.interface import implementer
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IResolutionReceiver
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -74,20 +74,17 @@ class PublicResolver:
 
     def resolveHostName(  # Twisted's interface
         self,
-        resolutionReceiver: IResolutionReceiver,
+        resolutionReceiver: Any,
         hostName: str,
         portNumber: int = 0,
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
-    ) -> IHostResolution:
+    ) -> Any:
         host = hostName.lower()
         receiver = resolutionReceiver
         if not (_is_told_as_private(host) or host in _allowed or host in self._proxies):
             receiver = _PublicReceiver(resolutionReceiver, host)
-        found: IHostResolution = self._inner.resolveHostName(
-            receiver, hostName, portNumber, addressTypes, transportSemantics
-        )
-        return found
+        return self._inner.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
 
 def _is_told_as_private(host: str) -> bool:
@@ -102,12 +99,12 @@ def _is_told_as_private(host: str) -> bool:
 class _PublicReceiver:
     """Hands on what is found, but for private addresses. Where nothing is left the name counts as unknown."""
 
-    def __init__(self, inner: IResolutionReceiver, host: str) -> None:
+    def __init__(self, inner: Any, host: str) -> None:
         self._inner = inner
         self._host = host
         self._private = ""
 
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+    def resolutionBegan(self, resolutionInProgress: Any) -> None:
         self._inner.resolutionBegan(resolutionInProgress)
 
     def addressResolved(self, address: IAddress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scrapy import Spider
 from scrapy.downloadermiddlewares.cookies import CookiesMiddleware
 from scrapy.http import Request, Response
 
@@ -12,7 +13,9 @@ LONGEST_COOKIES = 4096  # bytes of Set-Cookie in one answer
 class FewCookiesMiddleware(CookiesMiddleware):
     """Scrapy's, but an answer that sets too much sets nothing, and a jar that is full is emptied."""
 
-    def process_response(self, request: Request, response: Response) -> Request | Response:
+    def process_response(
+        self, request: Request, response: Response, spider: Spider | None = None
+    ) -> Request | Response:
         if sum(map(len, response.headers.getlist("Set-Cookie"))) > LONGEST_COOKIES:
             del response.headers["Set-Cookie"]
         told = super().process_response(request, response)

@@ -64,8 +64,8 @@ DOWNLOAD_ERRORS = (
     OSError,
     # What a body is that says it is packed, and is not: Scrapy lets these through.
     zlib.error,
-    _compression.brotli.error,
-    _compression.zstd.ZstdError,
+    _compression.brotli.error,  # type: ignore[attr-defined]
+    _compression.zstd.ZstdError,  # type: ignore[attr-defined]
 )
 
 

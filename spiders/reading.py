@@ -42,6 +42,8 @@ MONTHS = {
 
 MOST_VALUES = 500_000  # in one JSON: an empty list has two bytes there and some 60 in memory
 MOST_TAGS = 200_000  # in one page or feed; the largest list of packages has some 50,000
+LARGEST_PAGE = 4 * 1024 * 1024  # bytes; pages have some 60 kB, the longest home page less than one MB
+_MOST_ATTRIBUTES = 2_000
 _MOST_DIGITS = 40  # of a number: more is no amount, and takes hours to reckon with
 _MOST_POWER = 20  # of ten, to the same end
 
@@ -124,9 +126,16 @@ def refuse_many_tags(body: bytes, most: int = MOST_TAGS) -> None:
         raise ShapeError(f"more than {most} tags", body[:200].decode("utf-8", "replace"))
 
 
+def _has_many_attributes(piece: bytes) -> bool:
+    """Whether more words stand in a tag than any has: libxml2 compares each attribute with all before it."""
+    return len(piece.partition(b"<")[2].split()) > _MOST_ATTRIBUTES
+
+
 def parse_html(body: bytes) -> HtmlElement:
     """The page's tree, read as UTF-8. ShapeError when there is nothing in it, or too much."""
     refuse_many_tags(body)
+    if len(body) > LARGEST_PAGE or any(_has_many_attributes(piece) for piece in body.split(b">") if len(piece) > 4096):
+        raise ShapeError("a page that is too large, or a tag in it", body[:200].decode("utf-8", "replace"))
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         root = lxml.html.document_fromstring(body, parser=parser)

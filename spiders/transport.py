@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 from scrapy.core.downloader.handlers import http11
 from twisted.internet._sslverify import IOpenSSLTrustRoot
+from twisted.web._newclient import HEADER, STATUS
 from twisted.web.client import BrowserLikePolicyForHTTPS
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from aggregator.config import ConfigError
 
@@ -50,7 +51,7 @@ class PortalHandler(http11.HTTP11DownloadHandler):
         super().__init__(crawler)
         self._pool._factory = _ShortHeadedFactory
         if authority := crawler.settings.get("WARTA_CA"):
-            self._contextFactory = BrowserLikePolicyForHTTPS(PortalTrust(authority))
+            self._contextFactory: Any = BrowserLikePolicyForHTTPS(PortalTrust(authority))  # type: ignore[no-untyped-call]
 
 
 class _ShortHeadedProtocol(http11._LenientHTTP11ClientProtocol):
@@ -61,14 +62,15 @@ class _ShortHeadedProtocol(http11._LenientHTTP11ClientProtocol):
         return super().request(request)
 
     def dataReceived(self, data: bytes) -> None:  # Twisted's interface
-        if self._parser is not None and self._parser.state in {http11.STATUS, http11.HEADER}:
+        if self._parser is not None and self._parser.state in {STATUS, HEADER}:
             if self._head > LONGEST_HEAD:
-                self.transport.abortConnection()
+                transport: Any = self.transport
+                transport.abortConnection()
                 return
             self._head += len(data)
-        super().dataReceived(data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
 
 
 class _ShortHeadedFactory(http11._LenientHTTP11ClientFactory):
     def buildProtocol(self, addr: Any) -> Any:  # Twisted's interface
-        return _ShortHeadedProtocol(self._quiescentCallback)
+        return _ShortHeadedProtocol(self._quiescentCallback)  # type: ignore[no-untyped-call]

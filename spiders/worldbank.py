@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from bs4 import BeautifulSoup
+from lxml import etree
 from pydantic import Field
 
 from aggregator.config import Portal
@@ -25,7 +25,7 @@ from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, parse_json, parse_time
+from spiders.reading import ShapeError, clean_text, parse_fragment, parse_json, parse_time
 
 ROWS = 100  # rows asked for at a time; whatever number comes is accepted
 PUBLIC_PAGE = "https://projects.worldbank.org/en/projects-operations/procurement-detail/{}"
@@ -314,13 +314,17 @@ def make_tender(portal: str, notice: Notice, now: datetime) -> Tender:
 
 def parse_markup(markup: str) -> str:
     """HTML as plain text on one line: words of neighbouring blocks kept apart, scripts and styles left out."""
-    soup = BeautifulSoup(f"<div>{markup}</div>", "lxml")  # wrapped, so that a lone address is no file name to it
-    for element in soup(["script", "style", "template"]):
-        element.decompose()
-    for element in soup(_BLOCKS):
-        element.insert_before(" ")
-        element.insert_after(" ")
-    return clean_text(soup.get_text())
+    walk = etree.iterwalk(parse_fragment(markup), events=("start", "end"))
+    parts: list[str] = []
+    for event, element in walk:  # once: a gap put into the tree costs a look at all neighbours
+        gap = " " if element.tag in _BLOCKS else ""
+        if event == "end":
+            parts += [gap, element.tail or ""]
+        elif element.tag in ("script", "style", "template"):
+            walk.skip_subtree()
+        else:
+            parts += [gap, element.text or ""]
+    return clean_text("".join(parts))
 
 
 def _describe(texts: Mapping[str, str]) -> str | None:

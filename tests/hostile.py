@@ -134,7 +134,7 @@ class Probe(PortalSpider):
                 self.bodies[address] = (await self.fetch(address)).body
                 self.told[address] = "answered"
             except Unavailable as error:
-                self.told[address] = str(error)
+                self.told[address] = f"{error}{' (missing)' if error.missing else ''}"
             except Stop as stop:
                 self.told[address] = f"stop: {stop}"
                 if stop.problem.code != "rate_limited":

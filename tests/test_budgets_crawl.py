@@ -20,6 +20,7 @@ from benchmarks.requesting import make_small_world, served
 from demo.packages import BIDDING_KINDS, KINDS
 from demo.spse import Portal
 from demo.world import World
+from spiders.crawl import make_runner
 from tests.conftest import SPSE
 from tests.feed_samples import TENDER
 from tests.road import NOW, Road
@@ -175,10 +176,20 @@ def test_the_run_of_a_portal_looks_at_no_other_portals_runs() -> None:
             read(config, Sweep.OPEN)
             with watch(sa.Engine) as sent:
                 assert len(read(config, Sweep.OPEN, after=1)["runs"]) == portals
-        of_runs = [statement for statement in sent if "FROM runs" in statement]
+        of_runs = [statement for statement in sent if "FROM runs" in statement and "max(runs.id)" not in statement]
         looked[portals] = sum("runs.portal = ?" not in statement for statement in of_runs)
         assert len(of_runs) > portals
     assert looked[4] == looked[1]
+
+
+def test_only_the_families_that_are_read_are_imported() -> None:
+    assert make_runner({"spse"}).spider_loader.list() == ["spse"]
+    assert sorted(make_runner({"spse", "ted"}).spider_loader.list()) == ["spse", "ted"]
+
+
+@pytest.mark.parametrize("family", ["spce", "crawl", "no.such", ""])
+def test_where_a_family_is_none_all_are_there_to_choose_from(family: str) -> None:
+    assert {"spse", "ted", "ocds", "sirup"} <= set(make_runner({"spse", family}).spider_loader.list())
 
 
 # The archive ----------------------------------------------------------------------------------------------

@@ -123,3 +123,15 @@ def test_hostile_entries(entries: list[Entry]) -> None:
     assert [event["SUMMARY"] for event in shown] == [entry.title for entry in dated]
     assert [event["DESCRIPTION"] for event in shown] == [f"{entry.summary}\n{entry.url}" for entry in dated]
     assert all(event["DTSTART"].dt == entry.starts for event, entry in zip(shown, dated, strict=True) if entry.starts)
+
+
+def test_an_entry_that_differs_in_any_way_is_an_event_of_its_own() -> None:
+    one, *_ = [entry for entry in make_entries() if entry.starts]
+    others = [
+        replace(one, summary="Lain"),
+        replace(one, starts=READ + timedelta(days=3)),
+        replace(one, cancelled=not one.cancelled),
+    ]
+    told = [render([entry]) for entry in (one, *others, one)]
+    assert told[0] == told[-1]
+    assert len(set(told)) == 4

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -349,6 +349,16 @@ def test_a_time_survives_as_microseconds(time: datetime) -> None:
 def test_microseconds_are_told_from_1970_in_utc() -> None:
     time = datetime(2026, 11, 24, 9, 40, 0, 1, tzinfo=timezone(timedelta(hours=7)))
     assert to_micros(time) == 1_795_488_000_000_001
+
+
+def test_the_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "warta.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE stock (id INTEGER)")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseError, match=r"one of another program \(it has a table 'stock'\); name another file"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 def test_a_locked_file_of_another_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

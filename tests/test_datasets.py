@@ -18,6 +18,7 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 
 from aggregator.config import Config, parse_config
 from aggregator.exports.columns import COLUMNS
+from aggregator.filters import Filter
 from aggregator.models import Reading, Sweep, Tender
 from aggregator.repository import Repository
 from aggregator.verdicts import Run, Verdict
@@ -106,6 +107,25 @@ def test_marks_of_years_agree_on_both_databases(engine: Any) -> None:
     read(repository, replace(TENDERS[1], title="Judul baru"), now=NOW + DAY)
     after = find_year_marks(engine, WIB, {"malangkota"})
     assert (after[0], after[1] != marks[1]) == (marks[0], True)
+
+
+def test_purchases_are_read_once_for_all_forms_and_not_where_nothing_moved(
+    config: Config, kept: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    find = Repository.find
+
+    def count(self: Repository, wanted: Filter, *arguments: Any, **options: Any) -> Any:
+        asked.append(str(wanted.published_from))
+        return find(self, wanted, *arguments, **options)
+
+    monkeypatch.setattr(Repository, "find", count)
+    write(config, kept)
+    assert len(asked) == len(set(asked)) == 2
+    read(kept, replace(TENDERS[1], title="Judul baru"), now=NOW)
+    write(config, kept, NOW + DAY)
+    assert len(asked) == 3
+    assert "2025" in asked[-1]
 
 
 def test_the_same_data_are_the_same_bytes(config: Config, kept: Repository, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from aggregator.models import (
     Contract,
     Document,
     Kind,
+    Known,
+    KnownTenders,
     Method,
     Milestone,
     Money,
@@ -221,3 +223,11 @@ def test_a_problem_reads_as_code_thing_and_sample() -> None:
 
 def test_no_problem_makes_a_run_better() -> None:
     assert Verdict.OK not in PROBLEMS.values()
+
+
+def test_what_is_known_is_found_by_kind_and_key() -> None:
+    known = KnownTenders()
+    known.add(Kind.TENDER, "1", Known(row=b"a"))
+    known.add(Kind.NEWS, "1", Known(row=b"b"))
+    assert known == {(Kind.TENDER, "1"): Known(row=b"a"), (Kind.NEWS, "1"): Known(row=b"b")}
+    assert (len(known), known.get((Kind.TENDER, "2")), known.get((Kind.PLAN, "1"))) == (2, None, None)

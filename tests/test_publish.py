@@ -19,7 +19,7 @@ import pytest
 from lxml import etree
 
 from aggregator.config import Config, load_config
-from aggregator.database import open_database
+from aggregator.database import DatabaseError, open_database
 from aggregator.models import Award, Category, Kind, Method, Money, Reading, Status, Sweep, Tender
 from aggregator.repository import Repository
 from aggregator.verdicts import Run, Verdict
@@ -372,3 +372,14 @@ def test_a_lost_manifest_only_costs_time(config: Config, repository: Repository,
     assert publish(config, repository, NOW) == Published(unchanged=first.written)
     shutil.rmtree(root)
     assert publish(config, repository, NOW) == first
+
+
+def test_an_empty_database_empties_no_site(config: Config, repository: Repository, tmp_path: Path) -> None:
+    """Its address is misspelt, or its file was lost: a publish would remove every page."""
+    read(repository, TENDER)
+    publish(config, repository, READ)
+    before = files(config.public_folder)
+    empty = Repository(open_database(f"sqlite:///{tmp_path / 'other.db'}"))
+    with pytest.raises(DatabaseError, match=r"holds no tender, and .* shows some: put the database back"):
+        publish(config, empty, READ)
+    assert files(config.public_folder) == before

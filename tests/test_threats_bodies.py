@@ -12,8 +12,9 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 from scrapy.http import Response
@@ -32,7 +33,7 @@ def server() -> Iterator[Hostile]:
         yield server
 
 
-def ask(server: Hostile, replies: dict[str, bytes | Reply], folder: Path, **settings: object) -> dict[str, str]:
+def ask(server: Hostile, replies: dict[str, bytes | Reply], folder: Path, **settings: Any) -> dict[str, str]:
     """What came of each path."""
     server.replies = replies
     told, _ = probe(server.url, [server.url + path for path in replies], folder, **settings)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 LONG = 60_000  # characters: a linear expression needs a hundredth of PATIENCE, one that squares many times that
 PATIENCE = 0.25  # seconds of processor time for one text
-LETTERS = ("a1 -=/:.", "1a -=/:.", " a1-=/:.", "?A<\"")  # of a class, the first of these that it has
+LETTERS = ("a1 -=/:.", "1a -=/:.", " a1-=/:.", '?A<"')  # of a class, the first of these that it has
 OTHERS = "".join(map(chr, range(256))) + "\ud800\ufdd0\ufffe\u200b\u0301\u2028😀"
 TAILS = ("", "\x00", "! ", "1")
 
@@ -98,10 +98,9 @@ def _constant(node: ast.expr) -> str | bytes | None:
         case ast.Constant(value=str() | bytes() as value):
             return value
         case ast.JoinedStr(values=parts):
-            return "".join(part.value if isinstance(part, ast.Constant) else "x" for part in parts)
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
         case ast.BinOp(left=left, right=right):
-            parts = [_constant(left), _constant(right)]
-            return "".join(part for part in parts if isinstance(part, str)) or None
+            return "".join(part for part in (_constant(left), _constant(right)) if isinstance(part, str)) or None
         case _:
             return None
 

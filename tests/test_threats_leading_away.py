@@ -207,7 +207,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     async def find() -> Any:
         from twisted.internet import reactor
 
-        return reactor.nameResolver  # type: ignore[attr-defined]
+        return reactor.nameResolver
 
     made = Names({})
     monkeypatch.setattr(run_in_reactor(find), "_inner", made)

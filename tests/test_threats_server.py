@@ -176,7 +176,7 @@ def test_a_search_for_a_hostile_text_shows_it_as_text(app: ASGIApp) -> None:
 
 def test_one_question_is_kept_once_however_it_is_spelled(tmp_path: Path) -> None:
     config = parse_config(write_config(), tmp_path / "warta.toml")
-    searching = Searching(Repository(open_database("sqlite://")), lambda: NOW, lambda: 0.0, NOW)
+    searching = Searching(Repository(open_database(config.database_url)), lambda: NOW, lambda: 0.0, NOW)
     spellings = ("q=jalan&year=2026", "year=2026&q=+jalan+&x=1", "q=%6aalan&year=2026&year=2026&sort=published&&utm=2")
 
     async def find() -> list[HeldFile]:

@@ -7,17 +7,26 @@ import logging
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aggregator.database import open_database
+from aggregator.models import Milestone, Money
+from aggregator.repository import Repository
 from demo.messages import Request, Response, StandIn
 from demo.satudata import TOKEN, UUID
-from spiders.reading import clean_text
-from tests.road import SourceRoad
+from spiders.crawl import Order, crawl
+from spiders.keeping import find_unkeepable
+from spiders.reading import parse_json
+from spiders.wordpress import parse_posts
+from tests.feed_samples import TENDER
+from tests.hostile import listening, ok
+from tests.road import ALL, NOW, WIB, SourceRoad, make_config
 from tests.test_replay_families import FAMILIES
 
 RAW = "\x00raw:"  # stands for a number as it is written, which json.dumps could not write itself
@@ -139,4 +148,64 @@ def test_hostile_values_end_no_run_and_poison_no_row(road: Road, caplog: pytest.
         for record in road.records().values():
             told = record.as_dict()
             assert json.loads(json.dumps(told, ensure_ascii=False).encode()) == told
-            assert told["title"] == clean_text(told["title"]) != ""
+            assert told["title"].strip()
+
+
+# One by one -----------------------------------------------------------------------------------------------
+
+UNKEEPABLE = {
+    "a power": {"value": Money(Decimal("1e999999"))},
+    "a negative power": {"budget": Money(Decimal("-1e40"))},
+    "no number": {"value": Money(Decimal("NaN"))},
+    "of a million digits": {"budget": Money(Decimal("1." + "3" * 1000))},
+    "the first year": {"published": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))},
+    "the last year": {"deadline": datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-12)))},
+    "a stage of the last year": {
+        "milestones": (Milestone(title="x", starts=None, ends=datetime(9999, 12, 31, tzinfo=UTC)),)
+    },
+    "half an emoji": {"buyer": "Dinas \ud83d"},
+    "a NUL": {"description": "a\x00b"},
+    "too long": {"description": "x" * 2_000_000},
+    "participants": {"participants": 10**4000},
+}
+
+
+@pytest.mark.parametrize("fields", UNKEEPABLE.values(), ids=[*UNKEEPABLE])
+def test_what_cannot_be_kept_is_found(fields: dict[str, Any]) -> None:
+    assert find_unkeepable(TENDER) is None
+    assert find_unkeepable(replace(TENDER, description=r"it says \u0000 and \\u0000")) is None
+    assert find_unkeepable(replace(TENDER, **fields))
+
+
+def test_what_cannot_be_kept_costs_no_other_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
+    releases = [
+        {"ocid": f"o{n}", "id": "1", "date": "2026-11-01T00:00:00Z", "tag": ["tender"], "tender": {"title": f"Uji {n}"}}
+        for n in range(3)
+    ]
+    releases[1]["tender"] |= {"tenderPeriod": {"endDate": "9998-12-31T23:59:59-14:00"}}  # type: ignore[operator]
+    releases[2]["tender"] |= {"numberOfTenderers": 10**30}  # type: ignore[operator]
+    body = json.dumps({"releases": releases}).encode()
+    table = '[[portal]]\nid = "uji"\nfamily = "ocds"\nname = "Uji"\nurl = "{url}"\n[portal.options]\npaging = "file"\n'
+    with listening({"/file": ok(body)}) as server:
+        config = make_config(table, f"{server.url}/file", tmp_path)
+        repository = Repository(open_database(config.database_url))
+        [run] = crawl(config, config.portal, repository, Order(), now=NOW)
+    assert (run.verdict, run.new) == ("partial", 2)
+    assert [told for told in run.reasons if "left out: a number of participants that cannot be" in told]
+    assert {record.tender.key for record in repository.find(ALL, NOW, WIB)} == {"o0", "o1"}
+
+
+def test_a_number_nobody_could_reckon_with_stays_text() -> None:
+    told = parse_json(b"[1e999999999, 1e-999999999, 1.5, 12, " + b"9" * 5000 + b"]", "no JSON")
+    assert told == ["1e999999999", "1e-999999999", Decimal("1.5"), 12, "9" * 5000]
+
+
+def test_half_an_emoji_hides_no_post() -> None:
+    posts = [
+        {"id": n, "link": f"https://a.example/{n}", "title": {"rendered": f"Judul {n} {emoji}"}, "content": None}
+        for n, emoji in ((1, "\ud83d"), (2, "\ude00 dan \ud83d\ude00"), (3, "biasa"))
+    ]
+    read, wrong = parse_posts(json.dumps(posts).encode(), "https://a.example/", WIB)
+    assert wrong == []
+    assert [post.item.title for post in read] == ["Judul 1", "Judul 2 dan 😀", "Judul 3 biasa"]

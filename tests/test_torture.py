@@ -70,12 +70,12 @@ def test_a_server_without_files_to_open_answers_again(stage: Stage) -> None:
     assert_held(starve_server(stage, 1, random.Random(3)))
 
 
-@pytest.mark.parametrize("name", ["publish", "export", "backup", "restore"])
+@pytest.mark.parametrize("name", ["crawl", "publish", "export", "backup", "restore"])
 def test_all_is_synced_before_it_is_named_and_once_a_verb_has_ended(stage: Stage, name: str, tmp_path: Path) -> None:
     act = ACTS[name]
     with stage.play(act.begins) as play:
         disk = Disk(play.folder)
-        play.run(*act.arguments, log=tmp_path / "steps")
+        assert play.run(*act.arguments, log=tmp_path / "steps").code == 0
         steps = list(read_steps(tmp_path / "steps"))
         for step in steps:
             disk.do(step)

@@ -122,7 +122,9 @@ def test_a_failing_publish_removes_nothing(tmp_path: Path) -> None:
     assert "a.rss" in files(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "", "a\nb", "ä"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "", "a\nb", "ä", "a" * 250, "a/" * 1500 + "b"]
+)
 def test_no_path_leads_outside(tmp_path: Path, path: str) -> None:
     with pytest.raises(ValueError, match="no path inside"):
         save(tmp_path / "root", {path: BODY})
@@ -239,8 +241,12 @@ def test_two_publishes_at_once_follow_each_other(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size == 10:  # the file itself; the journal still found room
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"feeds/a\.rss.* cannot be written: No space left on device"):

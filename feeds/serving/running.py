@@ -46,7 +46,7 @@ def run_server(application: Starlette, listener: socket.socket) -> None:
     with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has ended well
         # Half of the files are for other things, and for connections that are being turned away.
         patience = Patience(most=min(MOST_CONNECTIONS, files // 2))
-        make_server(application, patience, application.state.at_once).run(sockets=[listener])
+        make_server(application, patience, getattr(application.state, "at_once", None)).run(sockets=[listener])
 
 
 def make_server(application: ASGIApp, patience: Patience, at_once: AtOnce | None = None) -> uvicorn.Server:

@@ -194,9 +194,12 @@ def parse_announcement(body: bytes, key: str, zone: ZoneInfo, base: str) -> Anno
 
 def _label_table(root: HtmlElement) -> HtmlElement:
     main = root.get_element_by_id("main", None)
-    for table in (root if main is None else main).iter("table"):
-        if any("bgwarning" in (th.get("class") or "") for th in table.iter("th")):
-            return table
+    whole = root if main is None else main
+    head = next((th for th in whole.iter("th") if "bgwarning" in (th.get("class") or "")), None)
+    if head is not None:
+        around = [table for table in head.iterancestors("table") if main is None or main in table.iterancestors()]
+        if around:
+            return around[-1]
     raise ShapeError("a page without a label table", text_of(root))
 
 
@@ -285,7 +288,13 @@ def parse_schedule(body: bytes, zone: ZoneInfo) -> tuple[Milestone, ...]:
 
 
 def _is_schedule(table: HtmlElement) -> bool:
-    return {"Tahap", "Mulai", "Sampai", _CHANGES} <= {text_of(cell) for cell in next(rows_of(table), [])}
+    head = next(rows_of(table), []) if _is_innermost(table) else []
+    return {"Tahap", "Mulai", "Sampai", _CHANGES} <= {text_of(cell) for cell in head}
+
+
+def _is_innermost(table: HtmlElement) -> bool:
+    """Tables in tables are asked once: else each head is read again for every table around it."""
+    return next(table.iterdescendants("table"), None) is None
 
 
 def _parse_moves(text: str) -> int:
@@ -326,8 +335,7 @@ def parse_contracts(body: bytes) -> tuple[Contract, ...]:
 def _winner_rows(body: bytes) -> list[dict[str, HtmlElement]]:
     root = parse_html(body)
     for table in root.iter("table"):
-        innermost = next(table.iterdescendants("table"), None) is None
-        if innermost and "Nama Pemenang" in [text_of(cell) for cell in next(rows_of(table), [])]:
+        if _is_innermost(table) and "Nama Pemenang" in [text_of(cell) for cell in next(rows_of(table), [])]:
             return [row for row in parse_table(table) if text_of(row["Nama Pemenang"])]
     raise ShapeError("a winner page without a winner table", text_of(root))
 
@@ -350,7 +358,8 @@ def parse_realisations(body: bytes, zone: ZoneInfo) -> tuple[Contract, ...]:
     """
     refuse_many_tags(body, MOST_TAGS)
     soup = BeautifulSoup(body, "lxml", from_encoding="utf-8")
-    head = soup.find("th", string=re.compile(r"^\s*Jenis Realisasi\s*$"))
+    # Not by find(string=…), which goes down into what is nested deeply until Python gives up.
+    head = next((th for th in soup.find_all("th") if th.get_text().strip() == "Jenis Realisasi"), None)
     table = head.find_parent("table") if head else None
     if table is None:
         raise ShapeError("a realisation page without a realisation table", soup.get_text(" ")[:400])

@@ -20,9 +20,10 @@ PUBLIC_PAGE = "https://ted.europa.eu/{}/notice/-/detail/{}"
 LANGUAGES: Mapping[str, str] = {
     pair[:3]: pair[4:]
     for pair in (
-        "bul:bg ces:cs dan:da deu:de ell:el eng:en est:et fin:fi fra:fr gle:ga hrv:hr hun:hu "
-        "ita:it lav:lv lit:lt mlt:mt nld:nl pol:pl por:pt ron:ro slk:sk slv:sl spa:es swe:sv"
-    ).split()
+        *("bul:bg", "ces:cs", "dan:da", "deu:de", "ell:el", "eng:en", "est:et", "fin:fi", "fra:fr", "gle:ga", "hrv:hr"),
+        *("hun:hu", "ita:it", "lav:lv", "lit:lt", "mlt:mt", "nld:nl", "pol:pl", "por:pt", "ron:ro", "slk:sk", "slv:sl"),
+        *("spa:es", "swe:sv"),
+    )
 }
 # Codes of eForms (EU) 2019/1780: contract-nature, procedure-type, form-type.
 CATEGORIES: Mapping[str, Category] = {

@@ -22,7 +22,7 @@ ERRORS = {
     errno.ENFILE: CREATE | READ,
 }
 PASSES = 0.3  # of the errors come once, the others from then on
-TEMPORARY = re.compile(r"\.tmp|\.part|/\.warta-(backup|restore|replay)-")
+TEMPORARY = re.compile(r"\.tmp|\.part")
 
 
 def fail(stage: Stage, act: Act, rounds: int, dice: random.Random) -> Report:
