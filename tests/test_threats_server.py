@@ -296,4 +296,6 @@ def test_no_value_of_a_filter_is_read_as_sql(engine: Engine) -> None:
         assert find(location=f"x{n}{name}"[:200]) == [f"k{n}"], name
         assert find(key=name) == find(portal=name) == [], name
         find(q=name)
+    for sign in ("%", "_", "\\"):
+        assert find(location=sign) == sorted(f"k{n}" for n, name in enumerate(names) if sign in name), sign
     assert len(find()) == len(names)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.torture.full import fail, run_short
 from tests.torture.killing import ACTS, Report, kill
+from tests.torture.month import live_a_month
 from tests.torture.power import Disk, cut_power, read_steps
 from tests.torture.serving import starve_server
 from tests.torture.spoilt import SPOILS, spoil
@@ -82,3 +83,10 @@ def test_all_is_synced_before_it_is_named_and_once_a_verb_has_ended(stage: Stage
     assert len(steps) > 10
     assert disk.wrong == []
     assert disk.find_unsafe() == []
+
+
+def test_after_days_of_faults_database_feeds_and_truth_agree(tmp_path: Path) -> None:
+    outcome = live_a_month(tmp_path, seed=3, turns=14)
+    assert outcome.looked_at > 0
+    assert outcome.befell.total() == 14
+    assert len(outcome.befell) > 3

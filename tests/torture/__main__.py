@@ -14,6 +14,7 @@ from functools import partial
 
 from tests.torture.full import fail, run_short
 from tests.torture.killing import ACTS, Act, Report, kill
+from tests.torture.month import live_months
 from tests.torture.power import cut_power
 from tests.torture.servers import strike_server
 from tests.torture.serving import starve_server
@@ -41,6 +42,7 @@ def list_scenarios() -> Mapping[str, Scenario]:
         "restored": lambda stage, rounds, dice: restore_after(stage, max(1, rounds // 10), dice),
         "files serve": lambda stage, rounds, dice: starve_server(stage, max(1, rounds // 10), dice),
         "postgresql": strike_server,
+        "month": live_months,
     }
 
 
