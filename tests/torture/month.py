@@ -291,8 +291,9 @@ class Month:
             row = records[identity].as_dict()
             if expected["registration_deadline"] is None:
                 row["registration_deadline"] = None  # kept after the package has left the home page
-            # A purchase without a home page may be carried out in part while its list row stays as it was.
-            untold = UNTOLD if identity[0] in BIDDING_KINDS else UNTOLD | {"contracts"}
+            # No row tells that more firms take part, nor that a purchase without a home page is carried out in part:
+            # they are as they were when the row last changed.
+            untold = UNTOLD | {"participants"} | (set() if identity[0] in BIDDING_KINDS else {"contracts"})
             wrong = {k: (row[k], v) for k, v in expected.items() if k not in untold and not is_same(row[k], v)}
             if wrong:
                 raise Broken(f"{identity} is not as the portal tells it: {wrong}")
