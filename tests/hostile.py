@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -20,6 +21,8 @@ from aggregator.runs import Tally
 from spiders.crawl import make_settings, run_in_reactor
 from spiders.portal import PortalSpider, Stop, Unavailable
 from tests.road import HEAD
+
+LONGEST = 90.0  # seconds of a probe, so that a guard that is missing is a test that fails and not one that hangs
 
 Reply = Callable[[socket.socket], None]
 
@@ -158,7 +161,7 @@ def probe(
     crawler.settings.set("WARTA_VISIT", Visit(portal=portal.id, now=datetime.now(UTC), known={}))
 
     async def crawl() -> None:
-        await AsyncCrawlerRunner().crawl(crawler)
+        await asyncio.wait_for(AsyncCrawlerRunner().crawl(crawler), LONGEST)
 
     run_in_reactor(crawl)
     spider = crawler.spider

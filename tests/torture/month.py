@@ -321,7 +321,9 @@ class Month:
             if not found and package.gone:
                 continue  # came and went between two readings
             ended = {"": None, "Batal": Event.CANCELLED, "Gagal": Event.UNSUCCESSFUL}[package.ended]
-            expected = {Event.NEW: 1, Event.WITHDRAWN: int(package.gone) + found[Event.RETURNED]}
+            expected = {Event.WITHDRAWN: int(package.gone) + found[Event.RETURNED]}
+            if package.created >= BEGIN and not ended and not package.gone:
+                expected[Event.NEW] = 1
             if ended and not package.gone:
                 expected[ended] = 1
             wrong = {event: (found[event], count) for event, count in expected.items() if found[event] != count}
