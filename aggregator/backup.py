@@ -23,6 +23,7 @@ import zstandard
 
 from aggregator.archive import Archive
 from aggregator.config import Config
+from aggregator.connecting import DatabaseError, show_url
 from aggregator.copying import Progress, check_empty, copy_database, is_copied
 from aggregator.database import open_database
 from aggregator.files import make_folder, sync_folder, working_folder, writing_whole
@@ -86,7 +87,8 @@ def save_backup(
         folder = stack.enter_context(working_folder(path.parent, ".warta-backup-"))
         if raw:
             stack.enter_context(archive.shared())  # what the database's index names must not leave the archive
-        _copy_into_file(repository, folder / DATABASE, on_progress)
+        with _told_as_in(path, folder):
+            _copy_into_file(repository, folder / DATABASE, on_progress)
         members = [(DATABASE, folder / DATABASE), (CONFIG, config_file)]
         if raw:
             members += [(f"{ARCHIVE}/{each.name}", each) for each in sorted(archive.folder.glob("*.zst"))]
@@ -110,6 +112,18 @@ def _copy_into_file(repository: Repository, path: Path, on_progress: Progress | 
         copy_database(repository.engine, made, on_progress)
     finally:
         made.dispose()  # the last connection that closes brings all into the one file
+    if path.with_name(f"{path.name}-wal").exists():  # but where that fails, it says nothing
+        raise DatabaseError(f"database {show_url(made.url)} cannot be written; is its disk full, or broken?")
+
+
+@contextmanager
+def _told_as_in(path: Path, folder: Path) -> Iterator[None]:
+    """What is wrong with the database in ``folder``, which nobody knows, is told as of the one in the backup."""
+    try:
+        yield
+    except DatabaseError as error:
+        told = str(error).replace(f"sqlite:///{folder / DATABASE}", f"in {path}")
+        raise type(error)(told) from error
 
 
 def _write_tar(path: Path, members: list[tuple[str, Path]], on_progress: Progress | None) -> None:
@@ -178,7 +192,8 @@ def unpack_backup(path: Path, place: Path) -> Iterator[Backup]:
             raise BackupError(
                 f"{path} cannot be restored: it was cut short or damaged, or is no backup; nothing was written"
             ) from error
-        yield backup
+        with _told_as_in(path, folder):
+            yield backup
 
 
 def restore_backup(
@@ -248,10 +263,5 @@ def _put_back(source: Path, target: Path, expected: str) -> None:
                 raise BackupError(f"{target} is there already and differs; move the archive away, or name another")
         return
     make_folder(target.parent)
-    part = target.with_name(f".{target.name}.part")
-    with source.open("rb") as packed, part.open("wb") as written:
+    with source.open("rb") as packed, writing_whole(target) as written:
         shutil.copyfileobj(packed, written, _BLOCK)
-        written.flush()
-        os.fsync(written.fileno())
-    part.rename(target)
-    sync_folder(target.parent)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -15,6 +17,7 @@ from aggregator.lines import mask_secrets
 
 LOCK_PATIENCE = 30.0  # seconds a writer waits for another one; a batch of 500 takes about 0.1 s
 
+_FILES = 4  # that SQLite has open at once: the database, its log, their index, and a folder to sync
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}
 
 
@@ -107,6 +110,7 @@ _MENDS = {
     "unable to open database": "cannot be opened; may this user write to its folder?",
     "readonly database": "cannot be written; may this user write to the file and its folder?",
     "Permission denied": "cannot be opened; may this user write to its folder?",
+    "Too many open files": "cannot be opened, for this user may open no more files; raise the limit (ulimit -n)",
     "database is locked": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
     "lock timeout": f"was locked by another program for {LOCK_PATIENCE:.0f} s; end that one, then try again",
     "disk is full": "has no room left on its disk; what was saved before is kept",
@@ -125,4 +129,17 @@ def _find_mend(said: str, mends: Mapping[str, str]) -> str | None:
 
 def _explain(url: URL, error: Exception) -> str:
     said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())  # it may take several lines
+    if "unable to open database" in said and url.database:
+        said = _find_why(Path(url.database).parent) or said
     return f"database {show_url(url)} {_find_mend(said, _MENDS) or 'cannot be used'} ({said})"
+
+
+def _find_why(folder: Path) -> str:
+    """Why SQLite, which does not tell, cannot open files in ``folder``; empty where nothing stands against it."""
+    with ExitStack() as stack:
+        try:
+            for _ in range(_FILES):
+                stack.callback(os.close, os.open(folder, os.O_RDONLY))
+        except OSError as error:
+            return str(error.strerror)
+    return ""

@@ -41,24 +41,43 @@ def writing_whole(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as stream:
             yield stream
         return
-    beside, made = _make_beside(path)
-    with made as stream:
-        try:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            if path.exists():
-                shutil.copymode(path, beside)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
+    with _told_as(path, _hide(path)):
+        beside, made = _make_beside(path)
+        with made as stream:
+            try:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                if path.exists():
+                    shutil.copymode(path, beside)
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def _told_as(path: Path, hidden: str) -> Iterator[None]:
+    """A failed write, and what befalls a file called ``hidden`` and more, which nobody knows, is told as of ``path``,
+    which was asked for."""
+    try:
+        yield
+    except OSError as error:
+        steps = Path(os.fsdecode(error.filename)).parts if isinstance(error.filename, str | bytes) else (hidden,)
+        if error.strerror is None or not any(step.startswith(hidden) for step in steps):
             raise
-    sync_folder(path.parent)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _hide(path: Path) -> str:
+    """How the names of the hidden files beside ``path`` begin."""
+    return f".{path.name[:200]}."
 
 
 def _make_beside(path: Path) -> tuple[Path, IO[bytes]]:
     """A new hidden file beside ``path``, locked; those that killed processes left there go first."""
-    name = f".{path.name[:200]}."
+    name = _hide(path)
     _remove_dead(path.parent, name)
     while True:
         beside = path.with_name(name + secrets.token_hex(4))
@@ -72,8 +91,8 @@ def _make_beside(path: Path) -> tuple[Path, IO[bytes]]:
 def working_folder(place: Path, name: str) -> Iterator[Path]:
     """A new folder in ``place``, called ``name`` and eight letters, that goes with the block; those that killed
     processes left there go first."""
-    _remove_dead(place, name)
-    with ExitStack() as stack:
+    with _told_as(place, name), ExitStack() as stack:
+        _remove_dead(place, name)
         while True:
             made = stack.enter_context(TemporaryDirectory(prefix=name, dir=place))
             descriptor = os.open(made, os.O_RDONLY)

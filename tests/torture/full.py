@@ -22,7 +22,7 @@ ERRORS = {
     errno.ENFILE: CREATE | READ,
 }
 PASSES = 0.3  # of the errors come once, the others from then on
-TEMPORARY = re.compile(r"\.tmp|\.part")
+TEMPORARY = re.compile(r"\.tmp|\.part|/\.(?!(warta\.)?(lock|json|size)\b)")
 
 
 def fail(stage: Stage, act: Act, rounds: int, dice: random.Random) -> Report:
@@ -72,7 +72,8 @@ def check_told(ended: Ended, act: Act) -> None:
         raise Broken(f"it did not end by itself: {ended}")
     if ended.code == 2:
         lines = [line for line in ended.err.splitlines() if line.startswith("warta: ")]
-        if len(lines) != 1 or not re.search(r"/|database|[\w-]+\.\w+", lines[0]):
+        named = "|".join(["/", "database", r"[\w-]+\.\w+", *(f"{re.escape(name)}: " for name in ended.arguments[1:])])
+        if len(lines) != 1 or not re.search(named, lines[0]):
             raise Broken(f"not one line that names what failed: {ended.err!r}")
         if TEMPORARY.search(lines[0]):
             raise Broken(f"it names a file that nobody knows: {lines[0]}")
