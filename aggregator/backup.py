@@ -84,7 +84,7 @@ def save_backup(
     _refuse_to_overwrite(path)
     archive = Archive(config.archive_folder, repository)
     with ExitStack() as stack:
-        folder = stack.enter_context(working_folder(path.parent, ".warta-backup-"))
+        folder = stack.enter_context(working_folder(path.parent, ".warta-backup-", of=path))
         if raw:
             stack.enter_context(archive.shared())  # what the database's index names must not leave the archive
         with _told_as_in(path, folder):

@@ -107,6 +107,7 @@ _REFUSALS = {
 _MENDS = {
     **_REFUSALS,
     "file is not a database": "is not an SQLite database; move that file away, or name another one",
+    "malformed": "is damaged; move it away with its -wal and -shm, then warta restore the last backup, or warta replay",
     "unable to open database": "cannot be opened; may this user write to its folder?",
     "readonly database": "cannot be written; may this user write to the file and its folder?",
     "Permission denied": "cannot be opened; may this user write to its folder?",

@@ -443,6 +443,11 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and asks for the write lock later fails at once where another one wrote.
     writes = connection.get_execution_options().get("writes", False)
+    if writes and (noted := find_file(connection)) and _identify(str(connection.engine.url.database)) != noted:
+        # SQLite would go on writing to a file that has no name any more, and all of it would be lost.
+        raise DatabaseError(
+            f"database {show_url(connection.engine.url)} is not there any more; put it back, or a backup in its place"
+        )
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -15,11 +15,13 @@ from typing import IO
 
 def sync_folder(folder: Path) -> None:
     """Makes renames, new names and removals in ``folder`` last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    folder = folder.resolve()  # an error names it: nobody knows which one "." is
+    with _told_as(folder, folder.name):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -88,13 +90,14 @@ def _make_beside(path: Path) -> tuple[Path, IO[bytes]]:
 
 
 @contextmanager
-def working_folder(place: Path, name: str) -> Iterator[Path]:
+def working_folder(place: Path, name: str, of: Path | None = None) -> Iterator[Path]:
     """A new folder in ``place``, called ``name`` and eight letters, that goes with the block; those that killed
-    processes left there go first."""
-    with _told_as(place, name), ExitStack() as stack:
+    processes left there go first. OSError, which names ``of`` or else ``place``, where that fails."""
+    with _told_as(of or place.resolve(), name), ExitStack() as stack:
         _remove_dead(place, name)
         while True:
-            made = stack.enter_context(TemporaryDirectory(prefix=name, dir=place))
+            # What cannot be removed goes next time: told is what failed first.
+            made = stack.enter_context(TemporaryDirectory(prefix=name, dir=place, ignore_cleanup_errors=True))
             descriptor = os.open(made, os.O_RDONLY)
             stack.callback(os.close, descriptor)
             if _lock(descriptor, Path(made)):

@@ -159,7 +159,7 @@ def making(folder: Path) -> Iterator[None]:
     make_folder(folder)
     with ExitStack() as unless_done:
         if missing:
-            unless_done.callback(shutil.rmtree, missing[-1])
+            unless_done.callback(shutil.rmtree, missing[-1], ignore_errors=True)  # what failed first is told
         yield
         unless_done.pop_all()
 

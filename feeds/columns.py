@@ -1,5 +1,5 @@
-"""What was published of parts of which there are as many as tenders, in columns: a publish that finds all of their files
-untouched needs none of them by itself. Beside the manifest (tree.py), which tells by a digest that the two belong together.
+"""What was published of the many parts of tenders, in columns: a publish that finds all of their files untouched needs
+none of those parts by itself. The manifest (tree.py) tells by a digest that the two belong together.
 """
 
 from __future__ import annotations
@@ -48,8 +48,15 @@ class Columns(NamedTuple):
         """Each part by itself. ValueError where a path is none inside the folder."""
         numbers, paths = iter(self.stamps), iter(self.paths)
         for name, fingerprint, count in zip(self.names, self.prints, self.counts, strict=True):
-            files = {check_path(path): _cut(list(islice(numbers, _WIDTH))) for path in islice(paths, count)}
+            files = {path: _cut(list(islice(numbers, _WIDTH))) for path in islice(paths, count)}
+            for path in files:
+                check_path(path)
             yield name, fingerprint, files
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, with those of the twins."""
+        return sum(size for size in self.stamps[::2] if size > 0)
 
 
 EMPTY = Columns([], [], [], [], [])

@@ -57,10 +57,10 @@ def write_datasets(tree: Tree, sites: Sequence[Site], repository: Repository, no
     config = sites[0].config
     today = now.astimezone(ZoneInfo(config.publisher.timezone)).date()
     years = _keep_all(tree, today) or _write_all(tree, config, repository, now, today)
-    pages = {f"{site.prefix}{PAGE_PATH}": render_page(site, years) for site in sites}
-    pages |= {DICTIONARY_PATH: render_dictionary(), PACKAGE_PATH: render_package(config.publisher, years)}
-    fingerprint = hashlib.sha256(repr((makers, sorted(pages.items()))).encode()).hexdigest()
+    pages = {DICTIONARY_PATH: render_dictionary(), PACKAGE_PATH: render_package(config.publisher, years)}
+    fingerprint = hashlib.sha256(repr((makers, years, sorted(pages.items()))).encode()).hexdigest()
     if not tree.find_kept("data pages", fingerprint):
+        pages |= {f"{site.prefix}{PAGE_PATH}": render_page(site, years) for site in sites}
         tree.save("data pages", fingerprint, {path: File(body, now) for path, body in pages.items()}, {})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -101,10 +101,11 @@ def _write_sitemap(sites: Sequence[Site], tree: Tree, now: datetime) -> None:
     base, editions = sites[0].config.publisher.url, [site.prefix for site in sites]
     last = tree.find_last("sitemap")
     known = last.facts.get("pages") if last and tree.is_unmoved(but="sitemap") else None
-    told = known or _digest(find_pages(tree.find_parts()))
+    pages = {} if known else find_pages(tree.find_parts())
+    told = known or _digest(pages)
     fingerprint = _digest(_digest_code(), base, editions, told)
     if not tree.find_kept("sitemap", fingerprint):
-        pages = find_pages(tree.find_parts())
+        pages = pages or find_pages(tree.find_parts())
         bodies = {**render_sitemap(base, pages), "robots.txt": render_robots(base, editions)}
         tree.save("sitemap", fingerprint, {path: File(body, now) for path, body in bodies.items()}, {"pages": told})
 
@@ -243,7 +244,7 @@ class _Edition:
 
     def _write_search(self, shelves: Sequence[_Shelf]) -> None:
         cards = [shelf.card for shelf in shelves]
-        self._save_pages("search", {SEARCH_PATH: render_search(self._site, cards)})
+        self._write_pages("search", _tell(shelves), lambda: {SEARCH_PATH: render_search(self._site, cards)})
         contents, feeds = self._contents, [card.feed for card in cards]
         total = contents.count_tenders(Filter())
         fingerprint = _digest(
@@ -257,16 +258,20 @@ class _Edition:
     def _write_status(self, shelves: Sequence[_Shelf], states: Sequence[PortalState]) -> None:
         feed = next(shelf.channel.feed for shelf in shelves if shelf.channel.feed.kind == "status")
         turns = self._contents.find_turns()
-        told = [(shelf.channel, shelf.count) for shelf in shelves]
         today = self._now.astimezone(ZoneInfo(self._config.publisher.timezone)).date()
-        visits = find_visits(self._repository.engine, first_day(today), today)
-        pages = {
-            "status.html": render_status(self._site, states, turns, feed, self._find_week(today)),
-            VISITS_PATH: render_visits(self._site, visits, [shelf.channel.feed for shelf in shelves], self._now),
-        }
-        if self._is_first:
-            pages["status.json"] = render_status_json(states, told, tell_visits(visits, today), sample=self._sample)
-        self._save_pages("status", pages)
+        week, visits = self._find_week(today), find_visits(self._repository.engine, first_day(today), today)
+
+        def render() -> Mapping[str, bytes]:
+            told = [(shelf.channel, shelf.count) for shelf in shelves]
+            pages = {
+                "status.html": render_status(self._site, states, turns, feed, week),
+                VISITS_PATH: render_visits(self._site, visits, [shelf.channel.feed for shelf in shelves], self._now),
+            }
+            if self._is_first:
+                pages["status.json"] = render_status_json(states, told, tell_visits(visits, today), sample=self._sample)
+            return pages
+
+        self._write_pages("status", (states, turns, week, visits, today, _tell(shelves), _date(shelves)), render)
 
     def _find_week(self, today: date) -> RunWeek:
         """The readings of the last seven days, up to ``today``."""
@@ -276,19 +281,21 @@ class _Edition:
         return RunWeek(days, find_run_days(self._repository.engine, starts))
 
     def _write_catalogue(self, shelves: Sequence[_Shelf]) -> None:
-        pages = {"feeds/index.html": render_catalogue(self._site, [shelf.card for shelf in shelves])}
-        if self._is_first:
-            pages |= {
-                "feeds.opml": render_opml(self._config.publisher, [shelf.channel for shelf in shelves]),
-                **{name: (SITE / name).read_bytes() for name in ASSETS},
-            }
-        self._save_pages("catalogue", pages)
+        def render() -> Mapping[str, bytes]:
+            pages = {"feeds/index.html": render_catalogue(self._site, [shelf.card for shelf in shelves])}
+            if self._is_first:
+                pages |= {
+                    "feeds.opml": render_opml(self._config.publisher, [shelf.channel for shelf in shelves]),
+                    **{name: (SITE / name).read_bytes() for name in ASSETS},
+                }
+            return pages
 
-    def _save_pages(self, name: str, pages: Mapping[str, bytes]) -> Part:
-        """For pages that cost next to nothing to render: what they are made from is what they are."""
-        files = {path: File(body, self._now) for path, body in pages.items()}
-        fingerprint = _digest(pages)
-        return self._find_kept(name, fingerprint) or self._save(name, fingerprint, files, {})
+        self._write_pages("catalogue", (_tell(shelves), _date(shelves)), render)
+
+    def _write_pages(self, name: str, made_from: object, render: Callable[[], Mapping[str, bytes]]) -> None:
+        fingerprint = _digest(self._makers, made_from)
+        if not self._find_kept(name, fingerprint):
+            self._save(name, fingerprint, {path: File(body, self._now) for path, body in render().items()}, {})
 
     def _find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
         return self._tree.find_kept(self._site.prefix + name, fingerprint)
@@ -316,6 +323,14 @@ def _digest_code() -> str:
 def _stable(feed: Feed) -> tuple[Feed, list[str]]:
     """The same in every process, which the order of a set of strings is not."""
     return replace(feed, events=frozenset()), sorted(feed.events)
+
+
+def _tell(shelves: Sequence[_Shelf]) -> list[object]:
+    return [(_stable(shelf.channel.feed), shelf.count) for shelf in shelves]
+
+
+def _date(shelves: Sequence[_Shelf]) -> list[datetime]:
+    return [shelf.channel.updated for shelf in shelves]
 
 
 def _digest(*parts: object) -> str:

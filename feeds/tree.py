@@ -2,6 +2,7 @@
 
 A manifest inside the folder tells what was published from what, so that unchanged parts need no rendering,
 files no longer published are removed, and nothing else is ever touched; its time is that of the last publish.
+Of the many parts of tenders it tells as one: they stand in a file of their own (columns.py).
 A journal names the files of a publish that is under way; the next publish looks at those again if it finds one.
 Files are packed, written and synced many at a time, by a thread of their own, or by the processes that render them
 (drafts.py): a tree has 100,000 pages.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from aggregator.files import make_folder, sync_folder
+from feeds.columns import COLUMNS, EMPTY, Columns, fill_columns, make_digest, parse_columns, render_columns
 from feeds.drafts import (
     SECOND,
     Draft,
@@ -46,6 +48,8 @@ LOCK = ".warta.lock"
 MANIFEST = ".warta.json"
 JOURNAL = ".warta.journal"
 SIZE = ".warta.size"  # how many files and bytes: the manifest of a large tree takes a second to read
+
+MANY_PARTS = "tenders/"  # begins the names of parts that stand in columns, and is their name in the manifest
 
 BATCH = 500  # files written, then synced, then put in place
 BATCH_BYTES = 16_000_000  # fewer of them, where they are large: three batches may wait in memory
@@ -135,7 +139,10 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.published = Published()
-        self._before = _load_manifest(root / MANIFEST)
+        self._manifest = _load_manifest(root / MANIFEST)
+        self._columns = _load_columns(root / COLUMNS)
+        self._before = {name: part for name, part in self._manifest.items() if name != MANY_PARTS}
+        self._is_spread = self._is_whole = False  # the columns: told apart into parts before, or kept as they are
         self._after: dict[str, Part] = {}
         self._owners: dict[str, str] = {}  # the part that each file kept or saved so far belongs to
         self._touched_folders: set[Path] = set()
@@ -160,6 +167,8 @@ class Tree:
     def find_kept(self, name: str, fingerprint: str | None = None) -> Part | None:
         """The part as it was last published, if it lies there untouched and was made from the same: from what has
         this ``fingerprint``, or from anything where none is given."""
+        if name.startswith(MANY_PARTS):
+            self._spread()
         part = self._before.get(name)
         if part is None or fingerprint not in {None, part.fingerprint}:
             return None
@@ -167,11 +176,31 @@ class Tree:
 
     def had(self, prefix: str) -> bool:
         """Whether a part whose name begins with ``prefix`` was published last."""
-        return any(name.startswith(prefix) for name in self._before)
+        return any(name.startswith(prefix) for name in (*self._before, *self._columns.names))
 
-    def keep_all(self, prefix: str) -> bool:
-        """Keeps every part whose name begins with ``prefix``, if the files of all of them lie there untouched."""
-        return self._keep({name: part for name, part in self._before.items() if name.startswith(prefix)})
+    def keep_many(self) -> bool:
+        """Keeps all parts of tenders as they are, if every file of them lies there untouched. Asked first of all."""
+        whole, columns = self._manifest.get(MANY_PARTS), self._columns
+        if columns.digest != (whole.fingerprint if whole else "") or not columns.are_untouched(str(self.root)):
+            return False
+        self._is_whole = True
+        self._owners |= dict.fromkeys(columns.paths, MANY_PARTS)
+        self.published.unchanged += len(columns.paths)
+        return True
+
+    def _spread(self) -> None:
+        """The parts of tenders as they were last published are found among the others from now on."""
+        if self._is_spread:
+            return
+        self._is_spread = True
+        try:
+            self._before |= {name: Part(told, files, {}) for name, told, files in self._columns.rows()}
+        except (ValueError, TypeError, AttributeError) as error:
+            _warn(self.root / COLUMNS, error)
+        if self._is_whole:
+            parts = {name: part for name, part in self._before.items() if name.startswith(MANY_PARTS)}
+            self._owners |= {path: name for name, part in parts.items() for path in part.files}
+            self._after |= parts
 
     def _keep(self, parts: Mapping[str, Part]) -> bool:
         for name, part in parts.items():
@@ -191,12 +220,16 @@ class Tree:
 
     def is_unmoved(self, but: str) -> bool:
         """Whether every file of the last publish was kept so far, ``but`` those of one part, and none was saved."""
+        if not self._is_whole:
+            self._spread()
         others = (name for name, part in self._before.items() if part.files and name != but)
         return not self._has_saved and all(name in self._after for name in others)
 
     def find_parts(self) -> Mapping[str, Part]:
         """Every part kept or saved so far, by its name."""
         self._flush()
+        if self._is_whole:
+            self._spread()
         return self._after
 
     def save(
@@ -344,9 +377,24 @@ class Tree:
     def finish(self) -> None:
         """Removes what publish once wrote and writes no more, then remembers what lies there now."""
         self._flush()
-        kept = {path for part in self._after.values() for path in part.files}
-        known = {path for part in self._before.values() for path in part.files} | self._interrupted
-        for path in sorted(known - kept):
+        columns = self._columns
+        if not self._is_whole:
+            self._spread()
+            many = ((name, part) for name, part in sorted(self._after.items()) if name.startswith(MANY_PARTS))
+            columns = fill_columns((name, part.fingerprint, part.files) for name, part in many)
+        few = {name: part for name, part in self._after.items() if not name.startswith(MANY_PARTS)}
+        kept = {path for part in few.values() for path in part.files}.union(columns.paths)
+        self._remove({path for part in self._before.values() for path in part.files} - kept)
+        self._remove(self._interrupted - kept)
+        folders = {above for folder in self._touched_folders for above in (folder, *folder.parents)}
+        for folder in folders:
+            if folder.is_relative_to(self.root):  # a new folder has to last, too
+                sync_folder(folder)
+        self._remember(few, columns)
+        (self.root / JOURNAL).unlink(missing_ok=True)
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        for path in sorted(paths):
             target = self.root / path
             self.published.removed += target.exists()
             twin_of(target).unlink(missing_ok=True)
@@ -354,18 +402,26 @@ class Tree:
             if target.parent.is_dir():
                 self._touched_folders.add(target.parent)
             self._remove_empty(target.parent)
-        folders = {above for folder in self._touched_folders for above in (folder, *folder.parents)}
-        for folder in folders:
-            if folder.is_relative_to(self.root):  # a new folder has to last, too
-                sync_folder(folder)
-        if self._after != self._before or not all((self.root / name).exists() for name in (MANIFEST, SIZE)):
-            stamps = [stamp for part in self._after.values() for stamp in part.files.values()]
-            replace_file(self.root / SIZE, b"%d %d" % (len(stamps), sum(sum(stamp[::2]) for stamp in stamps)))
-            replace_file(self.root / MANIFEST, _render_manifest(self._after))
-            sync_folder(self.root)
-        else:
+
+    def _remember(self, few: dict[str, Part], columns: Columns) -> None:
+        """What lies there now. The manifest last: columns that it does not name yet are believed part by part."""
+        body = b"" if self._is_whole or not columns.paths else render_columns(columns)
+        digest = make_digest(body) if body else columns.digest
+        if digest:
+            few = {**few, MANY_PARTS: Part(digest, {}, {})}
+        is_known = few == self._manifest and digest == self._columns.digest
+        if is_known and all((self.root / name).exists() for name in (MANIFEST, SIZE)):
             os.utime(self.root / MANIFEST)
-        (self.root / JOURNAL).unlink(missing_ok=True)
+            return
+        stamps = [stamp for part in few.values() for stamp in part.files.values()]
+        size = sum(sum(stamp[::2]) for stamp in stamps) + columns.size
+        replace_file(self.root / SIZE, b"%d %d" % (len(stamps) + len(columns.paths), size))
+        if body:
+            replace_file(self.root / COLUMNS, body)
+        elif not digest:
+            (self.root / COLUMNS).unlink(missing_ok=True)
+        replace_file(self.root / MANIFEST, _render_manifest(few))
+        sync_folder(self.root)
 
     def _remove_empty(self, folder: Path) -> None:
         """Removes a folder that holds nothing any more, and those above it that it was all of."""
@@ -381,9 +437,23 @@ def _load_manifest(path: Path) -> dict[str, Part]:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError) as error:
-        _log.warning("%s: cannot be read, so everything is rendered again: %s", path, error)
+        _warn(path, error)
         return {}
     return parts
+
+
+def _load_columns(path: Path) -> Columns:
+    try:
+        return parse_columns(path.read_bytes())
+    except FileNotFoundError:
+        return EMPTY
+    except (ValueError, TypeError, AttributeError) as error:
+        _warn(path, error)
+        return EMPTY
+
+
+def _warn(path: Path, error: Exception) -> None:
+    _log.warning("%s: cannot be read, so everything is rendered again: %s", path, error)
 
 
 def _parse_part(fingerprint: str, files: dict[str, Stamp], facts: dict[str, Any] | None = None) -> Part:
@@ -393,7 +463,7 @@ def _parse_part(fingerprint: str, files: dict[str, Stamp], facts: dict[str, Any]
 
 
 def _render_manifest(parts: Mapping[str, Part]) -> bytes:
-    """Short, for there is a part for every tender: facts only where there are any."""
+    """Short: facts only where there are any."""
     rows = {name: [part.fingerprint, part.files, *([part.facts] if part.facts else [])] for name, part in parts.items()}
     return json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()
 

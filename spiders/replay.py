@@ -19,7 +19,7 @@ from scrapy.exceptions import DownloadFailedError
 from scrapy.http import Headers, Request, Response
 from scrapy.responsetypes import responsetypes
 
-from aggregator.archive import Archive, Snapshot, hash_body
+from aggregator.archive import Archive, ArchiveError, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.files import working_folder
@@ -53,7 +53,10 @@ class ArchiveHandler(BaseDownloadHandler):
             raise DownloadFailedError(f"{ABSENT} {request.method} {request.url}")
         snapshot = answers.popleft() if len(answers) > 1 else answers[0]
         headers = Headers(json.loads(snapshot.headers))
-        body = self._archive.read(snapshot)
+        try:
+            body = self._archive.read(snapshot)
+        except ArchiveError as error:  # one page that failed, as others do, and not the end of the run
+            raise DownloadFailedError(str(error)) from error
         kind = responsetypes.from_args(headers=headers, url=request.url, body=body)
         return kind(url=request.url, status=snapshot.status, headers=headers, body=body)
 
@@ -116,12 +119,13 @@ def _take_over(repository: Repository, records: Sequence[Record], now: datetime,
 
 
 def _as_far_as_archived(record: Record) -> Record:
-    """Without ``incomplete``: it may be the archive that lacks a page; and then without what is empty, too.
-
-    What the lacking page would have told (an announcement names the method that no list has) is not corrected away.
-    """
+    """Of a tender that is ``incomplete``: without that, since it may be the archive that lacks a page, and without what
+    is empty: what the lacking page would have told (an announcement names the method that no list has) is not
+    corrected away."""
     tender = record.tender
-    untold = {"incomplete"} | {name for name in TENDER_FIELDS if tender.incomplete and not getattr(tender, name)}
+    if not tender.incomplete:
+        return record
+    untold = {"incomplete"} | {name for name in TENDER_FIELDS if not getattr(tender, name)}
     return replace(record, tender=replace(tender, unread=tender.unread | untold))
 
 

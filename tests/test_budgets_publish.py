@@ -142,10 +142,7 @@ def town(tmp_path: Path, config_file: Path) -> Town:
 def test_the_publish_after_the_first_finds_nothing_to_do(town: Town) -> None:
     cost = town.publish(1)
     assert cost.published == Published(unchanged=len(files(town.root)))
-    assert (cost.written, cost.read, cost.worded) == (set(), 0, 0)
-    # Told by what they are: status, visits, search, catalogue and the page of the data, in both languages.
-    names = ("cari", "data/index", "feeds/index", "kunjungan", "status")
-    assert sorted(cost.rendered) == sorted(f"{edition}{name}.html" for edition in EDITIONS for name in names)
+    assert (cost.written, cost.rendered, cost.read, cost.worded) == (set(), [], 0, 0)
     assert cost.statements <= 50
 
 

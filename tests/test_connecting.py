@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -10,6 +14,7 @@ from aggregator.connecting import DatabaseAway, DatabaseError, explained, mask_a
 from aggregator.database import find_identity, open_database
 from tests.databases import Server, run
 
+ROOT = Path(__file__).parents[1]
 HERE = "postgresql+psycopg://warta:geheim@localhost:1/warta"
 
 
@@ -118,3 +123,24 @@ def test_a_database_is_itself_by_any_address(address: str) -> None:
 def test_a_disk_that_is_full_when_the_database_is_opened_is_told() -> None:
     with pytest.raises(DatabaseError, match="has no room left on its disk; what was saved before is kept"):
         open_database("sqlite:////dev/full")
+
+
+def test_a_limit_of_open_files_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """SQLite says of every file that it cannot be opened, and never why."""
+    code = (
+        "import resource, sqlalchemy as sa\n"
+        "from aggregator.connecting import explained\n"
+        "from aggregator.database import open_database\n"
+        "engine = open_database('sqlite:///warta.db')\n"
+        "engine.dispose()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
+        "with explained(engine.url):\n"
+        "    engine.connect()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1].endswith(
+        "DatabaseError: database sqlite:///warta.db cannot be opened, for this user may open no more files; "
+        "raise the limit (ulimit -n) (Too many open files)"
+    )

@@ -28,6 +28,7 @@ import aggregator.database
 from aggregator.database import (
     DatabaseError,
     dossiers,
+    find_database_file,
     from_micros,
     listings,
     metadata,
@@ -275,6 +276,20 @@ def test_a_database_that_may_only_be_read(file: str) -> None:
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
     with pytest.raises(DatabaseError, match="cannot be written; may this user"):
         save(engine, [LISTING])
+
+
+def test_a_database_that_was_taken_away_is_not_written_to(file: str, tmp_path: Path) -> None:
+    """SQLite goes on with a file that has no name any more: a crawl would end well, and all it found be gone."""
+    engine = open_database(file)
+    save(engine, [LISTING])
+    path = find_database_file(file)
+    assert path is not None
+    path.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(DatabaseError, match="is not there any more; put it back, or a backup in its place"):
+        save(engine, [LISTING])
+    assert not path.exists()
+    (tmp_path / "elsewhere.db").rename(path)
+    assert count(engine) == 1
 
 
 def test_a_locked_database(address: str, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

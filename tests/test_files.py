@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.files import make_folder, working_folder, writing_whole
+from aggregator.files import make_folder, sync_folder, working_folder, writing_whole
 
 ROOT = Path(__file__).parents[1]
 KILLED = """
@@ -55,3 +57,29 @@ def test_folders_are_made_with_all_above_them(tmp_path: Path) -> None:
     for _ in range(2):
         make_folder(tmp_path / "a" / "b" / "c")
     assert (tmp_path / "a" / "b" / "c").is_dir()
+
+
+def test_what_fails_in_a_hidden_file_is_told_as_of_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as full, writing_whole(tmp_path / "out.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it: without a name
+    assert full.value.filename == str(tmp_path / "out.csv")
+    with pytest.raises(FileNotFoundError) as gone, working_folder(tmp_path, ".warta-x-") as made:
+        (made / "part").read_bytes()
+    assert gone.value.filename == str(tmp_path)
+    with pytest.raises(FileNotFoundError) as gone, working_folder(tmp_path, ".warta-x-", of=tmp_path / "x.tar") as made:
+        (made / "part").read_bytes()
+    assert gone.value.filename == str(tmp_path / "x.tar")
+    with pytest.raises(FileNotFoundError) as other, writing_whole(tmp_path / "out.csv"):
+        (tmp_path / "other").read_bytes()
+    assert other.value.filename == str(tmp_path / "other")
+
+
+def test_a_folder_that_cannot_be_synced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match="Input/output error") as told:
+        sync_folder(Path())
+    assert told.value.filename == str(tmp_path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ import warta as command_line
 from aggregator.archive import Snapshot
 from aggregator.backup import BackupError, restore_backup, save_backup, unpack_backup
 from aggregator.config import DATABASE_URL, Config, ConfigError, Database, load_config, parse_config
-from aggregator.copying import copy_database
+from aggregator.copying import Progress, copy_database
 from aggregator.database import DatabaseError, Instant, metadata, open_database, reading, visits, writing
 from aggregator.filters import Filter
 from aggregator.models import Kind, Reading, Sweep
@@ -510,6 +511,28 @@ def test_a_damaged_backup_is_told(config_file: Path, config: Config, tmp_path: P
         place = whole.index(b"Judul lain")
         path.write_bytes(whole[:place] + b"J" + whole[place + 1 :].replace(b"Judul lain", b"Judul baru", 1))
         assert_refused(path, tmp_path, r"it is damaged: warta\.db is not what SHA256SUMS says")
+
+
+def test_a_database_that_did_not_come_into_one_file_is_no_backup(
+    config_file: Path, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite brings its log into the file when the last connection closes; where that fails, it says nothing."""
+    with ExitStack() as stack:
+
+        def copy(source: Engine, target: Engine, on_progress: Progress | None) -> dict[str, int]:
+            copied = copy_database(source, target, on_progress)
+            reader = stack.enter_context(closing(sqlite3.connect(str(target.url.database))))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM tenders")
+            return copied
+
+        monkeypatch.setattr("aggregator.backup.copy_database", copy)
+        repository = fill(open_database(config.database_url))
+        path = tmp_path / "x.tar.zst"
+        with pytest.raises(DatabaseError) as told:
+            save_backup(path, config_file, config, repository, raw=False)
+    assert str(told.value) == f"database in {path} cannot be written; is its disk full, or broken?"
+    assert not path.exists()
 
 
 def test_a_backup_can_be_looked_into(config_file: Path, config: Config, tmp_path: Path) -> None:

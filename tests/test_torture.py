@@ -14,7 +14,7 @@ from tests.torture.killing import ACTS, Report, kill
 from tests.torture.month import live_a_month
 from tests.torture.power import Disk, cut_power, read_steps
 from tests.torture.serving import starve_server
-from tests.torture.spoilt import SPOILS, spoil
+from tests.torture.spoilt import SPOILS, spoil, take_away
 from tests.torture.stage import Stage, open_stage
 from tests.torture.striking import find_compiler, open_forge
 
@@ -65,6 +65,10 @@ def test_a_publish_with_few_files_to_open_ends_in_a_line(stage: Stage) -> None:
 def test_a_spoilt_database_is_told_and_never_replaced(stage: Stage, name: str) -> None:
     assert name in SPOILS
     assert_held(spoil(stage, name, 1, draw(name), [("publish",)]))
+
+
+def test_a_database_that_goes_during_a_crawl_is_told_and_never_replaced(stage: Stage) -> None:
+    assert_held(take_away(stage, 1, random.Random(4)))
 
 
 def test_a_server_without_files_to_open_answers_again(stage: Stage) -> None:

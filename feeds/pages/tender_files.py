@@ -80,7 +80,7 @@ class TenderFiles:
         now = to_micros(self.now)
         last = tree.find_kept(_WHOLE)  # a part without files: its facts are about all pages together
         state = _digest(self.makers, self.state)
-        if last and last.fingerprint == state and now < last.facts["until"] and tree.keep_all(f"{_WHOLE}/"):
+        if last and last.fingerprint == state and now < last.facts["until"] and tree.keep_many():
             yield Pages(last.facts["warned"], lambda: None)
             return
         versions = self.repository.find_versions({portal.id for portal in self.editions[0].site.config.portal})

@@ -18,7 +18,7 @@ from tests.torture.month import live_months
 from tests.torture.power import cut_power
 from tests.torture.servers import strike_server
 from tests.torture.serving import starve_server
-from tests.torture.spoilt import SPOILS, lock, restore_after, spoil
+from tests.torture.spoilt import SPOILS, forbid, lock, restore_after, spoil, take_away
 from tests.torture.stage import Stage, open_stage
 from tests.torture.striking import open_forge
 
@@ -39,6 +39,8 @@ def list_scenarios() -> Mapping[str, Scenario]:
     found |= {f"spoilt {name}": partial(_spoil, name) for name in SPOILS}
     return found | {
         "locked": lambda stage, rounds, dice: lock(stage, max(1, rounds // 20), dice),
+        "read-only": lambda stage, rounds, dice: forbid(stage, max(1, rounds // 30), dice),
+        "removed": lambda stage, rounds, dice: take_away(stage, max(1, rounds // 10), dice),
         "restored": lambda stage, rounds, dice: restore_after(stage, max(1, rounds // 10), dice),
         "files serve": lambda stage, rounds, dice: starve_server(stage, max(1, rounds // 10), dice),
         "postgresql": strike_server,

@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CREATE = 1, WRITE = 2, SYNC = 4, NAME = 8, SIZE = 16, SEND = 32, READ = 64 }; /* what a call does */
+enum { CREATE = 1, WRITE = 2, SYNC = 4, NAME = 8, SIZE = 16, SEND = 32, READ = 64, OPEN = 128 }; /* what a call does */
 enum { COUNT = 0, KILL = 1, TEAR = 2, FAIL = 3, FAIL_ONCE = 4 };                      /* what to do at the n-th */
 
 static char folder[PATH_MAX];
@@ -137,7 +137,7 @@ static int open_at(int at, const char *path, int flags, mode_t permissions) {
     int is_new = stat(found, &before) != 0, cuts = (flags & O_TRUNC) && !is_new;
     errno = saved;
     int changes = (is_new && (flags & O_CREAT)) || cuts;
-    int struck = strike(changes ? CREATE : READ);
+    int struck = strike(changes ? CREATE : OPEN);
     if (struck < 0) return -1;
     LOCKED(result, syscall(SYS_openat, at, path, flags, permissions), is_new ? 'c' : cuts ? 't' : 'o', found, 0, "", 0);
     if (struck > 0) die();

@@ -10,19 +10,19 @@ from tests.torture import model
 from tests.torture.killing import Act, Report, mend
 from tests.torture.model import Broken
 from tests.torture.stage import Play, Stage
-from tests.torture.striking import CHANGES, CREATE, FAIL, FAIL_ONCE, NAME, READ, SIZE, SYNC, WRITE, Blow, Ended
+from tests.torture.striking import CHANGES, CREATE, FAIL, FAIL_ONCE, NAME, OPEN, READ, SIZE, SYNC, WRITE, Blow, Ended
 
 # Which calls each error befalls.
 ERRORS = {
     errno.ENOSPC: CREATE | WRITE | SIZE | SYNC,
     errno.EDQUOT: CREATE | WRITE | SIZE,
     errno.EIO: CHANGES,
-    errno.EROFS: CREATE | NAME,
-    errno.EMFILE: CREATE | READ,
-    errno.ENFILE: CREATE | READ,
+    errno.EROFS: CREATE | NAME | OPEN,
+    errno.EMFILE: CREATE | READ | OPEN,
+    errno.ENFILE: CREATE | READ | OPEN,
 }
 PASSES = 0.3  # of the errors come once, the others from then on
-TEMPORARY = re.compile(r"\.tmp|\.part|/\.(?!(warta\.)?(lock|json|size)\b)")
+TEMPORARY = re.compile(r"\.tmp|\.part|/\.(?!(warta\.)?(lock|json|size|tenders)\b)")
 
 
 def fail(stage: Stage, act: Act, rounds: int, dice: random.Random) -> Report:

@@ -119,6 +119,7 @@ class Month:
     road: Road
     liar: Liar
     dice: random.Random
+    old: frozenset[str]  # packages that the portal had at the month's begin
     told: dict[Identity, dict[str, list[Any]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     gone: set[Identity] = field(default_factory=set)
     befell: Counter[str] = field(default_factory=Counter)
@@ -322,7 +323,7 @@ class Month:
                 continue  # came and went between two readings
             ended = {"": None, "Batal": Event.CANCELLED, "Gagal": Event.UNSUCCESSFUL}[package.ended]
             expected = {Event.WITHDRAWN: int(package.gone) + found[Event.RETURNED]}
-            if package.created >= BEGIN and not ended and not package.gone:
+            if package.key not in self.old and not ended and not package.gone:
                 expected[Event.NEW] = 1
             if ended and not package.gone:
                 expected[ended] = 1
@@ -363,7 +364,7 @@ def live_a_month(folder: Path, seed: int, turns: int = 103) -> Outcome:
         (folder / "warta.toml").write_text(text, encoding="utf-8")
         road.config = load_config(folder / "warta.toml")
         road.now = BEGIN
-        month = Month(road, liar, random.Random(seed))
+        month = Month(road, liar, random.Random(seed), frozenset(road.world.packages))
         month._learn()
         month.read(Sweep.FULL)
         try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from tests.torture.full import check_told
 from tests.torture.killing import ACTS, Report
-from tests.torture.model import Broken, check_tree
+from tests.torture.model import Broken, check_nothing_lost, check_tree, find_kept
 from tests.torture.stage import DATABASE, Play, Stage
+from tests.torture.striking import CREATE, FAIL, NAME, OPEN, SIZE, WRITE, Blow
 
 Spoil = Callable[[Path, random.Random], None]
 
@@ -33,6 +36,17 @@ def overwrite_pages(path: Path, dice: random.Random) -> None:
     with path.open("r+b") as file:
         for page in dice.sample(range(1, size), k=min(size - 1, dice.randint(3, 40))):
             file.seek(page * 4096)
+            file.write(dice.randbytes(4096))
+
+
+def damage_index(path: Path, dice: random.Random) -> None:
+    """The first page of an index becomes noise, and no row of a table."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        pages = [row[0] for row in connection.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'")]
+    with path.open("r+b") as file:
+        for page in dice.sample(pages, k=dice.randint(1, len(pages))):
+            file.seek((page - 1) * 4096)
             file.write(dice.randbytes(4096))
 
 
@@ -81,6 +95,7 @@ def be_gone(path: Path, _dice: random.Random) -> None:
 
 SPOILS: dict[str, Spoil] = {
     "pages": overwrite_pages,
+    "index": damage_index,
     "cut short": cut_short,
     "header": destroy_header,
     "wal": fill_wal,
@@ -91,6 +106,7 @@ SPOILS: dict[str, Spoil] = {
     "gone": be_gone,
 }
 HARMLESS = {"wal"}
+PARTLY = {"pages", "index"}  # what is not looked at is not found out
 FINE = {"gone": (("crawl",), ("export", "--format", "jsonl", "-o", "x.jsonl"), ("portals",))}
 
 
@@ -115,19 +131,83 @@ def _try(stage: Stage, name: str, play: Play, arguments: tuple[str, ...], report
     path = play.folder / DATABASE
     before = path.read_bytes() if path.is_file() else b""
     status = play.run("status")
-    if "Traceback" in status.err or (name not in {*HARMLESS, "pages"} and status.code != 1):
+    if "Traceback" in status.err or (name not in {*HARMLESS, *PARTLY} and status.code != 1):
         raise Broken(f"status does not tell: {status}")
     ended = play.run(*arguments)
     check_told(ended, ACTS["crawl"])
     report.checked += 1
     if name in HARMLESS:
         ACTS["crawl"].check(stage, play)
-    elif name != "pages" and ended.code == 0 and arguments not in FINE.get(name, ()):
+    elif name not in PARTLY and ended.code == 0 and arguments not in FINE.get(name, ()):
         raise Broken(f"it goes on as if nothing were: {ended}")
     if arguments == ("publish",):
         check_tree(play.public, [stage.old])
-    if name not in {"pages", "gone", *HARMLESS} and path.is_file() and path.read_bytes() != before:
+    if name not in {"gone", *PARTLY, *HARMLESS} and path.is_file() and path.read_bytes() != before:
         raise Broken(f"what was left of the database was written over: {ended}")
+
+
+# Where nothing may be written, which calls fail, and how: below a folder, or of one file.
+UNWRITABLE = {
+    "file": (DATABASE, OPEN, errno.EACCES),
+    "folder": (DATABASE.parent, CREATE | NAME, errno.EACCES),
+    "disk": (Path(), CREATE | NAME | OPEN | WRITE | SIZE, errno.EROFS),
+}
+
+
+def forbid(stage: Stage, rounds: int, _dice: random.Random) -> Report:
+    """The database, its folder or the whole disk may only be read: told, nothing is lost, and later all is well."""
+    report = Report("read-only")
+    for _ in range(rounds):
+        report.rounds += 1
+        for name, (place, classes, error) in UNWRITABLE.items():
+            for arguments in VERBS:
+                with stage.play("first") as play, report.watch(name, *arguments):
+                    blow = Blow(FAIL, 1, classes, error)
+                    before = find_kept(play.address)
+                    ended = play.run(*arguments, blow=blow, below=play.folder / place)
+                    report.blows += 1
+                    check_told(ended, ACTS["crawl"])
+                    if ended.code == 0 and arguments == ("crawl",):
+                        raise Broken(f"it keeps what it cannot write: {ended}")
+                    check_nothing_lost(before, play.address)
+                    ACTS["crawl"].check(stage, play)
+                    if (ended := play.run("crawl")).code:
+                        raise Broken(str(ended))
+                    ACTS["crawl"].check_after(stage, play)
+                    report.checked += len(stage.truths[1])
+    return report
+
+
+def take_away(stage: Stage, rounds: int, dice: random.Random) -> Report:
+    """The database's file goes in the midst of a crawl: told, and no empty one takes its place; then it is put back."""
+    report = Report("removed meanwhile")
+    for _ in range(rounds):
+        report.rounds += 1
+        asked = dice.randint(2, 20)
+        with stage.play("first") as play, report.watch(f"removed after {asked} requests"):
+            path, kept = play.folder / DATABASE, play.folder / "kept"
+            kept.mkdir()
+            requests = stage.road.server.stats.requests
+            end = len(requests) + asked
+            number = play.forge.start(play.folder, "crawl")
+            while len(requests) < end and Path(f"/proc/{number}").exists():
+                time.sleep(0.001)
+            for each in path.parent.glob("warta.db*"):
+                each.rename(kept / each.name)
+            report.blows += 1
+            ended = play.forge.finish()
+            check_told(ended, ACTS["crawl"])
+            if ended.code == 0:
+                raise Broken(f"it goes on as if nothing were: {ended}")
+            if left := [each.name for each in path.parent.glob("warta.db*")]:
+                raise Broken(f"it made another one: {left}, {ended}")
+            for each in kept.iterdir():
+                each.rename(path.parent / each.name)
+            report.checked += ACTS["crawl"].check(stage, play)
+            if (ended := play.run("crawl")).code:
+                raise Broken(str(ended))
+            ACTS["crawl"].check_after(stage, play)
+    return report
 
 
 def lock(stage: Stage, rounds: int, dice: random.Random) -> Report:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = Path(__file__).with_name("faults.c")
 
 # What a call does, and what befalls it: as in faults.c.
-CREATE, WRITE, SYNC, NAME, SIZE, SEND, READ = (1 << number for number in range(7))
+CREATE, WRITE, SYNC, NAME, SIZE, SEND, READ, OPEN = (1 << number for number in range(8))
 CHANGES = CREATE | WRITE | SYNC | NAME | SIZE
 COUNT, KILL, TEAR, FAIL, FAIL_ONCE = range(5)
 
