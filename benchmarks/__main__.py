@@ -9,7 +9,7 @@ import argparse
 import importlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -38,16 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(given.names) - set(NAMES):
         asked.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     console = Console(highlight=False)
-    found: list[Figure | Curve] = []
+    output = given.output or (None if given.names or given.quick else HERE)
+    figures, curves = list[Figure](), list[Curve]()
     for name in given.names or NAMES:
         try:
-            found += _run(name, console, quick=given.quick)
+            for each in _run(name, console, quick=given.quick):
+                figures += [each] if isinstance(each, Figure) else []
+                curves += [each] if isinstance(each, Curve) else []
+                if output:  # at once: half an hour that is broken off has not been for nothing
+                    write_results(output, figures, curves)
         except PeersMissing as missing:
             asked.error(str(missing))
-    figures = [each for each in found if isinstance(each, Figure)]
-    output = given.output or (None if given.names or given.quick else HERE)
-    if output:
-        write_results(output, figures, [each for each in found if isinstance(each, Curve)])
     missed = [figure for figure in figures if figure.reached is False]
     for figure in missed:
         console.print(f"[red]missed[/] {figure.group}: {figure.name}: {figure.measured}, must be {figure.bound}")
@@ -63,18 +64,16 @@ def write_results(folder: Path, figures: Sequence[Figure], curves: Sequence[Curv
     (folder / "RESULTS.md").write_text(told, encoding="utf-8")
 
 
-def _run(name: str, console: Console, *, quick: bool) -> list[Figure | Curve]:
+def _run(name: str, console: Console, *, quick: bool) -> Iterator[Figure | Curve]:
     """Measures, and shows each figure when it is known."""
     began = time.monotonic()
-    found: list[Figure | Curve] = []
     console.rule(f"[bold]{name}", align="left")
     with console.status("measuring …"):
         for each in importlib.import_module(f"benchmarks.{name}").measure(quick=quick):
-            found.append(each)
             if isinstance(each, Figure):
                 console.print(_show(each))
+            yield each
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
-    return found
 
 
 def _show(figure: Figure) -> Table:

@@ -179,9 +179,10 @@ class Tree:
         return any(name.startswith(prefix) for name in (*self._before, *self._columns.names))
 
     def keep_many(self) -> bool:
-        """Keeps all parts of tenders as they are, if every file of them lies there untouched. Asked first of all."""
+        """Keeps all parts of tenders as they are, if there are any and every file of them lies there untouched. Asked
+        before anything of them is saved."""
         whole, columns = self._manifest.get(MANY_PARTS), self._columns
-        if columns.digest != (whole.fingerprint if whole else "") or not columns.are_untouched(str(self.root)):
+        if whole is None or whole.fingerprint != columns.digest or not columns.are_untouched(str(self.root)):
             return False
         self._is_whole = True
         self._owners |= dict.fromkeys(columns.paths, MANY_PARTS)

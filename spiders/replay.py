@@ -19,7 +19,7 @@ from scrapy.exceptions import DownloadFailedError
 from scrapy.http import Headers, Request, Response
 from scrapy.responsetypes import responsetypes
 
-from aggregator.archive import Archive, ArchiveError, Snapshot, hash_body
+from aggregator.archive import Archive, Snapshot, hash_body
 from aggregator.config import Config, Portal
 from aggregator.database import open_database
 from aggregator.files import working_folder
@@ -53,10 +53,7 @@ class ArchiveHandler(BaseDownloadHandler):
             raise DownloadFailedError(f"{ABSENT} {request.method} {request.url}")
         snapshot = answers.popleft() if len(answers) > 1 else answers[0]
         headers = Headers(json.loads(snapshot.headers))
-        try:
-            body = self._archive.read(snapshot)
-        except ArchiveError as error:  # one page that failed, as others do, and not the end of the run
-            raise DownloadFailedError(str(error)) from error
+        body = self._archive.read(snapshot)
         kind = responsetypes.from_args(headers=headers, url=request.url, body=body)
         return kind(url=request.url, status=snapshot.status, headers=headers, body=body)
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from feeds.columns import COLUMNS
 from feeds.drafts import File
-from feeds.tree import JOURNAL, LOCK, MANIFEST, SIZE, Part, Published, find_last_publish, open_tree
+from feeds.tree import JOURNAL, LOCK, MANIFEST, MANY_PARTS, SIZE, Part, Published, find_last_publish, open_tree
 
 NOW = datetime(2026, 11, 24, 2, 40, 0, 123456, tzinfo=UTC)
 BODY = b"<p>" + b"paket " * 200
@@ -291,3 +292,88 @@ def test_a_part_whose_file_another_took_before_is_not_kept(tmp_path: Path) -> No
     with open_tree(tmp_path) as tree:
         tree.save("b", "1", {"x.html": File(b"b", NOW)}, {})
         assert tree.find_kept("a", "1") is None
+
+
+TENDERS = {f"{MANY_PARTS}a/{number}": {f"{MANY_PARTS}a/{number}.html": BODY + b"%d" % number} for number in range(3)}
+
+
+def save_tenders(root: Path, wanted: dict[str, dict[str, bytes]] = TENDERS, *, other: bytes = b"x") -> Published:
+    """As a publish does: all of them at a stroke where nothing moved, else each by itself; and a page beside them."""
+    with open_tree(root) as tree:
+        if wanted is not TENDERS or not tree.keep_many():
+            for name, bodies in wanted.items():
+                if tree.find_kept(name, repr(bodies)) is None:
+                    tree.save(name, repr(bodies), {path: File(body, NOW) for path, body in bodies.items()}, {})
+        tree.save("other", "1", {"status.html": File(other, NOW)}, {})
+    return tree.published
+
+
+def test_many_parts_are_kept_at_a_stroke_and_beside_the_manifest(tmp_path: Path) -> None:
+    save_tenders(tmp_path)
+    columns = (tmp_path / COLUMNS).stat()
+    assert list(json.loads((tmp_path / MANIFEST).read_text())) == ["other", MANY_PARTS]
+    with open_tree(tmp_path) as tree:
+        assert tree.had(MANY_PARTS)
+        assert tree.keep_many()
+        assert tree.is_unmoved(but="other")
+        assert set(tree.find_parts()) == set(TENDERS)
+        assert tree.claim("other", ["tenders/a/1.html"]) == []
+        tree.save("other", "1", {"status.html": File(b"x", NOW)}, {})
+    assert tree.published == Published(unchanged=4)
+    assert save_tenders(tmp_path, other=b"y") == Published(written=1, unchanged=3)
+    assert (tmp_path / COLUMNS).stat() == columns  # what moved beside them is no reason to write them again
+    assert (tmp_path / SIZE).read_text() == f"4 {sum(map(len, files(tmp_path).values()))}"
+
+
+@pytest.mark.parametrize("name", ["tenders/a/1.html", "tenders/a/1.html.gz"])
+@pytest.mark.parametrize("content", [None, b"", BODY[::-1]])
+def test_one_that_was_tampered_with_is_mended(tmp_path: Path, name: str, content: bytes | None) -> None:
+    save_tenders(tmp_path)
+    before = files(tmp_path)
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    assert save_tenders(tmp_path) == Published(written=1, unchanged=3)
+    assert files(tmp_path) == before
+    assert save_tenders(tmp_path) == Published(unchanged=4)
+
+
+def test_of_many_parts_those_no_longer_published_go(tmp_path: Path) -> None:
+    save_tenders(tmp_path)
+    left = dict([*TENDERS.items()][:1])
+    assert save_tenders(tmp_path, left) == Published(unchanged=2, removed=2)
+    assert {path for path in files(tmp_path) if path.startswith(MANY_PARTS)} == {
+        "tenders/a/0.html",
+        "tenders/a/0.html.gz",
+    }
+    save_tenders(tmp_path, {})
+    assert set(files(tmp_path)) == {"status.html"}
+    assert not (tmp_path / COLUMNS).exists()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"[1,2,3,4,5]", b'["","","",[],[1]]', b'["a","b","../x",[1],[1,1,-1,-1]]', None]
+)
+def test_unreadable_columns_only_cost_time(tmp_path: Path, body: bytes | None) -> None:
+    root = tmp_path / "public"
+    save_tenders(root)
+    before, columns = stamps(root), (root / COLUMNS).read_bytes()
+    (tmp_path / "x").write_text("not ours")
+    (root / COLUMNS).unlink() if body is None else (root / COLUMNS).write_bytes(body)
+    assert save_tenders(root) == Published(unchanged=4)
+    assert (stamps(root), (root / COLUMNS).read_bytes()) == (before, columns)
+    assert (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("lost", [MANIFEST, COLUMNS])
+def test_columns_that_are_not_those_of_the_manifest_are_believed_part_by_part(tmp_path: Path, lost: str) -> None:
+    """A crash between the two leaves one of them old."""
+    save_tenders(tmp_path)
+    old = (tmp_path / lost).read_bytes()
+    moved = {**TENDERS, "tenders/a/1": {"tenders/a/1.html": b"moved"}}
+    save_tenders(tmp_path, moved)
+    (tmp_path / lost).write_bytes(old)
+    with open_tree(tmp_path) as tree:
+        assert not tree.keep_many()
+    save_tenders(tmp_path, moved)
+    assert files(tmp_path)["tenders/a/1.html"] == b"moved"
+    with open_tree(tmp_path) as tree:
+        assert tree.keep_many()

@@ -180,8 +180,9 @@ def list_facts(tender: Tender, wording: Wording) -> list[tuple[str, str]]:
         "description": tender.description,
     }
     shown = (
-        (wording.label(_LABELS.get((tender.kind, field), field)), clip(plain(text or ""), MOST_FACT))
+        (wording.label(_LABELS.get((tender.kind, field), field)), clip(plain(text), MOST_FACT))
         for field, text in texts.items()
+        if text
     )
     return [(label, text) for label, text in shown if text]
 

@@ -25,6 +25,7 @@ from aggregator.repository import Repository
 from aggregator.robots import RobotsAnswer
 from aggregator.search import parse_query as parse_words
 from aggregator.search import render_match, render_tsquery
+from feeds.columns import COLUMNS
 from feeds.query import parse_entries, parse_query, parse_request, render_query
 from feeds.serving.http import check_preconditions, parse_http_date, prefers_gzip, render_http_date
 from feeds.serving.visits import parse_reader, parse_target
@@ -402,14 +403,14 @@ def _read_config(body: bytes) -> None:
 
 
 def _read_tree(body: bytes) -> None:
-    """Manifest and journal, whatever they hold, only cost time: the next publish is whole, and nothing else goes."""
+    """Whatever manifest, columns and journal hold only costs time: the next publish is whole, and nothing else goes."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "public"
         root.mkdir()
         beside = Path(folder) / "kept"
         beside.write_bytes(b"")
-        (root / MANIFEST).write_bytes(body)
-        (root / JOURNAL).write_bytes(body)
+        for name in (MANIFEST, COLUMNS, JOURNAL):
+            (root / name).write_bytes(body)
         with open_tree(root) as tree:
             assert tree.changed is not None
         assert beside.exists()

@@ -334,9 +334,10 @@ class Month:
     def _check_published(self, records: Mapping[Identity, Record]) -> None:
         """The folder of this month is what a publish from nothing writes, and its feed holds what is open."""
         config, repository = self.road.config, self.road.repository
-        publish(config, repository, self.road.now)
+        now = self.road.now + timedelta(days=1)  # data files are made once a day
+        publish(config, repository, now)
         fresh = self.folder / "fresh"
-        publish(config, repository, self.road.now, fresh)
+        publish(config, repository, now, fresh)
         check_healed(config.public_folder, list_files(fresh))
         feed = json.loads((config.public_folder / "feeds" / "semua.json").read_bytes())
         told = {tuple(item["id"].rsplit(":", 1)[1].split("/")[1:3]) for item in feed["items"]}
