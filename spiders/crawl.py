@@ -312,7 +312,8 @@ class _Crawl:
         order, started = self.orders[portal.id], self._start_time(portal)
         tally = Tally()
         known, unfinished = self.repository.load_known(portal.id), self.repository.find_years(portal.id)
-        visit = make_visit(portal, order, started, known, unfinished)
+        years = {*unfinished, *portal.fiscal_years(self._time())}  # those of the clock, too, where ``started`` is ahead
+        visit = make_visit(portal, order, started, known, years)
         settings = make_settings(self.config, portal)
         settings.set("DOWNLOAD_DELAY", self._find_delay(portal))
         crawler = Crawler(self._runner.spider_loader.load(portal.family), settings)

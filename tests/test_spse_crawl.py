@@ -481,3 +481,11 @@ def test_the_pages_of_another_package_are_not_believed(road: Road) -> None:
     assert run.verdict is not Verdict.OK
     assert any(f"a page of another package than {package.key}" in reason for reason in run.reasons)
     assert road.records()["tender", package.key].tender.milestones == before
+
+
+def test_after_a_clock_that_was_years_ahead_the_lists_of_this_year_are_read(road: Road) -> None:
+    ahead, order = NOW.replace(year=2100), Order(kinds=(Kind.TENDER,))
+    crawl(road.config, road.config.portal, road.repository, order, now=ahead)
+    road.server.stats.reset()
+    crawl(road.config, road.config.portal, road.repository, order, now=NOW)
+    assert any(f"tahun={NOW.year}" in seen.address for seen in road.server.stats.requests)
