@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
@@ -13,6 +13,7 @@ from aggregator.models import Sweep, Visit
 from aggregator.run_log import LastRuns
 from aggregator.verdicts import PARTIAL_ABOVE, Problem, Run, decide_verdict, error_rate
 
+LONGEST_TEXT, LONGEST_SAMPLE = 300, 200  # characters: what a source sends stands in logs, rows and pages
 TOLD_IN_FULL = 10  # problems of one code that a run's reasons name; of the others it tells the number
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +35,7 @@ class Tally:
 
     def report(self, problem: Problem) -> None:
         """Counts a problem: the same code and text once, with the first sample and how often it came."""
+        problem = replace(problem, text=_clip(problem.text, LONGEST_TEXT), sample=_clip(problem.sample, LONGEST_SAMPLE))
         told = next((p for p in self.problems if (p.code, p.text) == (problem.code, problem.text)), None)
         if told is None and sum(p.code == problem.code for p in self.problems) >= TOLD_IN_FULL:
             self.untold[problem.code] += 1
@@ -88,6 +90,10 @@ class Tally:
     def _changed(self) -> None:
         if self.on_change:
             self.on_change()
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 # What is due -----------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from spiders.contract import ListContract, ListOptions
 from spiders.news import check_time
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, fingerprint, parse_json
+from spiders.reading import ShapeError, clean_text, fingerprint, parse_json, strictly
 
 PER_PAGE = 100  # entries asked for at a time; whatever number comes is accepted
 PUBLIC_PAGE = "https://daftar-hitam.inaproc.id/blacklist/{}"
@@ -236,7 +236,8 @@ def parse_page(body: bytes, zone: ZoneInfo) -> Page:
     entries, broken = [], []
     for row in rows:
         try:
-            entries.append(parse_entry(row, zone))
+            with strictly("an entry"):
+                entries.append(parse_entry(row, zone))
         except ShapeError as error:
             broken.append(error)
     if broken and not entries:

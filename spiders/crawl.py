@@ -271,6 +271,10 @@ class _Crawl:
                 return [self._refuse(portal, Problem("busy", str(held))) for portal in portals]
             except (DatabaseError, OSError) as error:
                 return [self._refuse(portal, Problem("errors", str(error))) for portal in portals]
+            except Exception as error:  # a kept robots.txt, say, that cannot be read
+                logger.exception("%s: its portals are not read", host)
+                problem = Problem("errors", f"{type(error).__name__}: {error}")
+                return [self._refuse(portal, problem) for portal in portals]
 
     async def _take(self, name: str) -> Lease:
         """A lease, also that of a holder that seems dead, if it stays silent. LeaseHeld where another run has it."""
@@ -302,6 +306,12 @@ class _Crawl:
         except (ArchiveError, DatabaseError, OSError) as error:
             logger.error("%s: the run broke off: %s", portal.id, error)
             return self._refuse(portal, Problem("errors", str(error)))
+        except Exception as error:  # whatever a portal brought about ends its own run, and no other
+            logger.exception("%s: the run broke off", portal.id)
+            run = self._refuse(portal, Problem("errors", f"the run broke off: {type(error).__name__}: {error}"))
+            if not self.orders[portal.id].dry_run:
+                self._save(run)
+            return run
 
     def _find_delay(self, portal: Portal) -> float:
         """Seconds between two requests, for all that is known before the run."""

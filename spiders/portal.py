@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 LONGEST_WAIT = 120.0  # seconds of Retry-After that a run sits out; a longer one ends it
+SLOWEST = 60.0  # seconds between two requests that 429 and 503 bring a run to: doubled for ever it would never end
 
 _CHALLENGE = re.compile(rb"<title>Just a moment|/cdn-cgi/challenge-platform/|cf-mitigated|_cf_chl_opt")
 
@@ -304,7 +305,7 @@ class PortalSpider(scrapy.Spider):
     def _slow_down(self) -> None:
         engine = self.crawler.engine
         for slot in engine.downloader.slots.values() if engine else ():
-            slot.delay = 2 * slot.delay or 0.1
+            slot.delay = max(slot.delay, min(2 * slot.delay or 0.1, SLOWEST))  # robots.txt may ask for more
 
     def _delay_at_least(self, seconds: float) -> None:
         engine = self.crawler.engine

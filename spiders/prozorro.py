@@ -37,7 +37,7 @@ from aggregator.models import (
 from aggregator.verdicts import Problem
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, parse_json
+from spiders.reading import ShapeError, clean_text, parse_json, strictly
 
 ROWS = 100  # changes asked for at a time
 # A change may be committed after a later one, and stand below it in the feed: the source holds its feed back by a
@@ -251,7 +251,9 @@ class ProzorroSpider(PortalSpider):
         url = f"{self.portal.url.rstrip('/')}/tenders/{key}"
         row = change.fingerprint if change else None
         try:
-            tender = parse_tender((await self.fetch(url)).body, self.portal.id, key)
+            body = (await self.fetch(url)).body
+            with strictly("a tender"):
+                tender = parse_tender(body, self.portal.id, key)
         except (Unavailable, ShapeError) as error:
             self.give_up("missing_page", url, error)
             unread = frozenset(TENDER_FIELDS) - _IDENTITY

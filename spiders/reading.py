@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NoReturn
@@ -67,6 +68,20 @@ class ShapeError(ValueError):
         self.sample = clean_text(str(sample))[:200]
 
 
+@contextmanager
+def strictly(what: str) -> Iterator[None]:
+    """ShapeError, which says ``what``, for anything else that goes wrong while one row is read: it breaks no other.
+
+    The error is named by its kind alone: its words may hold what must not be kept.
+    """
+    try:
+        yield
+    except ShapeError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ShapeError(f"{what} that cannot be read: {type(error).__name__}") from error
+
+
 def clean_text(text: str) -> str:
     """White space folded to single spaces; control characters, lone surrogates and non-characters dropped.
 
@@ -108,7 +123,10 @@ def refuse_many_values(body: bytes, most: int) -> None:
 def _number(text: str) -> Decimal | str:
     if len(text) > _MOST_DIGITS:
         return text
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # of a power that itself has too many digits
+        return text
     return number if abs(number.adjusted()) <= _MOST_POWER else text
 
 

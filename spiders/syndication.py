@@ -29,7 +29,7 @@ from spiders.news import (
 )
 from spiders.options import parse_options
 from spiders.portal import PortalSpider
-from spiders.reading import ShapeError, clean_text, refuse_many_tags
+from spiders.reading import ShapeError, clean_text, refuse_many_tags, strictly
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -127,7 +127,8 @@ def parse_feed(body: bytes, site: str, zone: ZoneInfo) -> Feed:
         names = _find_unknown(element, form.space, form.item_names)
         problems += [Problem("unknown_label", f"{form.item} element {name}") for name in names]
         try:
-            item, odd_date = _parse_item(element, form, site, zone)
+            with strictly("an item"):
+                item, odd_date = _parse_item(element, form, site, zone)
         except ShapeError as error:
             wrong.append(error)
             continue
@@ -298,7 +299,7 @@ def _iso_time(text: str) -> datetime | None:
 def _mail_time(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     # RFC 5322 section 3.3: -0000 is a time in UTC, told by somebody elsewhere.
     return found.replace(tzinfo=UTC) if text.endswith("-0000") else found

@@ -1,14 +1,15 @@
-"""How requests go out: with the portal's own certificate authority where it names one, and with heads that end."""
+"""How requests go out: with the portal's own certificate authority where it names one; heads end, a status is one."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from scrapy.core.downloader.handlers import http11
 from twisted.internet._sslverify import IOpenSSLTrustRoot
-from twisted.web._newclient import HEADER, STATUS
+from twisted.web._newclient import HEADER, STATUS, ParseError
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from zope.interface import implementer  # type: ignore[import-untyped]
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 LONGEST_HEAD = 64 * 1024  # bytes of an answer before its body; servers send one or two thousand
+
+_STATUS = re.compile(rb"[1-5][0-9]{2}")  # what HTTP has, and columns of integers hold
 
 
 @implementer(IOpenSSLTrustRoot)
@@ -54,12 +57,21 @@ class PortalHandler(http11.HTTP11DownloadHandler):
             self._contextFactory: Any = BrowserLikePolicyForHTTPS(PortalTrust(authority))  # type: ignore[no-untyped-call]
 
 
+class _RightStatusParser(http11._LenientHTTPClientParser):
+    def statusReceived(self, status: bytes) -> None:  # Twisted's interface, which takes any number
+        super().statusReceived(status)  # type: ignore[no-untyped-call]
+        if not _STATUS.fullmatch(status.split(b" ", 2)[1]):
+            raise ParseError("no status of HTTP", status[:100])  # type: ignore[no-untyped-call]
+
+
 class _ShortHeadedProtocol(http11._LenientHTTP11ClientProtocol):
     _head = 0  # bytes that came of the head of the answer under way
 
     def request(self, request: Any) -> Any:
         self._head = 0
-        return super().request(request)
+        asked = super().request(request)
+        self._parser.__class__ = _RightStatusParser  # as Scrapy does, and as safe: it has no state of its own
+        return asked
 
     def dataReceived(self, data: bytes) -> None:  # Twisted's interface
         if self._parser is not None and self._parser.state in {STATUS, HEADER}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,9 +26,10 @@ from spiders.news import (
 )
 from spiders.options import parse_options
 from spiders.portal import PortalSpider
-from spiders.reading import ShapeError, parse_json
+from spiders.reading import ShapeError, parse_json, strictly
 
 PER_PAGE = 100  # the most that WordPress gives; more is answered 400
+MOST_PAGES = 1000  # a hundred thousand posts; a site that announces more for ever must end
 FIELDS = "id,date,date_gmt,link,title,content,excerpt,categories"
 
 
@@ -72,7 +74,7 @@ class WordpressSpider(PortalSpider):
     async def _pages(
         self, options: WordpressOptions, after: datetime | None, check: _ListCheck
     ) -> AsyncIterator[list[Post]]:
-        """All pages that the source announces, newest posts first; ends early at an empty page or at the limit."""
+        """All pages that the source announces, newest posts first; until an empty one, a repeat or the limit."""
         limit = self.task.limit
         base = f"{self.portal.url.rstrip('/')}/wp-json/wp/v2/{options.type}"
         query = render_query(options, after, PER_PAGE if limit is None else min(PER_PAGE, limit))
@@ -83,7 +85,7 @@ class WordpressSpider(PortalSpider):
             posts, wrong = parse_posts(response.body, self.portal.url, self.portal.zone)
             check.announce(total)
             check.refuse(wrong)
-            if not posts:
+            if not posts or check.is_repeat(posts, page):
                 return
             yield posts if limit is None else posts[: limit - received]
             page, received = page + 1, received + len(posts)
@@ -118,7 +120,7 @@ def parse_totals(headers: Mapping[str, bytes | None]) -> tuple[int, int]:
     found = []
     for name in ("X-WP-Total", "X-WP-TotalPages"):
         text = (headers.get(name) or b"").decode("latin-1").strip()
-        if not (text.isascii() and text.isdigit()):
+        if not re.fullmatch(r"[0-9]{1,9}", text):
             raise ShapeError(f"a list of posts without {name}", text)
         found.append(int(text))
     return found[0], found[1]
@@ -169,7 +171,8 @@ def parse_posts(body: bytes, site: str, zone: ZoneInfo) -> tuple[list[Post], lis
     wrong: list[ShapeError] = []
     for row in rows:
         try:
-            read.append(_make_post(_parse_row(row), site, zone))
+            with strictly("a post"):
+                read.append(_make_post(_parse_row(row), site, zone))
         except ShapeError as error:
             wrong.append(error)
     if wrong and not read:
@@ -225,7 +228,16 @@ class _ListCheck:
     _twice: str = ""
     _unsorted: str = ""
     _unfiltered: str = ""
+    _deaf: str = ""
     _wrong: list[ShapeError] = field(default_factory=list)
+
+    def is_repeat(self, posts: Sequence[Post], page: int) -> bool:
+        """Whether there is no use in reading on: a page without a new post, or more pages than a site can have."""
+        if self._keys.issuperset(post.item.key for post in posts):
+            self._deaf = f"page {page}: an earlier page again"
+        elif page > MOST_PAGES:
+            self._deaf = f"no end after {MOST_PAGES} pages"
+        return bool(self._deaf)
 
     def announce(self, total: int) -> None:
         self._totals.append(total)
@@ -261,6 +273,8 @@ class _ListCheck:
     def problems(self, *, whole: bool) -> list[Problem]:
         """``whole``: the list was read to its end, so its totals count."""
         found = []
+        if self._deaf:
+            found.append(Problem("listing", f"posts: {self._deaf}"))
         if self._twice:
             found.append(Problem("duplicate_key", "posts: an id stands twice", self._twice))
         if self._unsorted:

@@ -25,7 +25,7 @@ from aggregator.verdicts import Problem
 from spiders.contract import ListContract, ListOptions
 from spiders.options import parse_options
 from spiders.portal import PortalSpider, Unavailable
-from spiders.reading import ShapeError, clean_text, parse_fragment, parse_json, parse_time
+from spiders.reading import ShapeError, clean_text, parse_fragment, parse_json, parse_time, strictly
 
 ROWS = 100  # rows asked for at a time; whatever number comes is accepted
 PUBLIC_PAGE = "https://projects.worldbank.org/en/projects-operations/procurement-detail/{}"
@@ -242,7 +242,8 @@ def parse_page(body: bytes, zone: ZoneInfo) -> Page:
     notices, broken = [], []
     for row in rows:
         try:
-            notices.append(parse_notice(row, zone))
+            with strictly("a row"):
+                notices.append(parse_notice(row, zone))
         except ShapeError as error:
             broken.append(error)
     return Page(_count(answer, "os"), _count(answer, "total"), len(rows), tuple(notices), tuple(broken))

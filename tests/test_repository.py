@@ -40,6 +40,8 @@ from aggregator.models import (
     Tender,
 )
 from aggregator.repository import Listed, Repository, Saved
+from aggregator.rows import render_tender
+from aggregator.texts import clean_tender
 from aggregator.verdicts import Run, Verdict
 from tests.feed_samples import READ, TENDER, WIB
 
@@ -194,6 +196,13 @@ def test_any_text_can_be_kept_and_what_nobody_sees_is_not(repository: Repository
     assert (kept["1"].title, kept["1"].stage, kept["1"].buyer) == ("1", "Jalan agnuS[2J", "a b c")
     assert kept["2"].stage == "Jalan\xa0\U0001f468\u200d\U0001f467\nB"
     assert repository.save(read(hostile), READ + HOUR) == Saved()
+
+
+@pytest.mark.parametrize("title", ["\u200b\u00ad", "\u3164", "\U000e0041\U000e007f", "\u2800 \ufe0f\u115f", " \xa0"])
+def test_a_title_that_shows_nothing_is_the_key(title: str) -> None:
+    blank, shown = make("1", title=title), make("1", title=f"{title}Jalan")
+    assert clean_tender(blank, render_tender(blank)).title == "1"
+    assert clean_tender(shown, render_tender(shown)).title.endswith("Jalan")
 
 
 def test_any_amount_and_time_can_be_kept(repository: Repository) -> None:

@@ -14,7 +14,7 @@ from aggregator.config import Portal
 from aggregator.models import Kind, Sweep, Visit
 from aggregator.quiet import parse_quiet
 from aggregator.run_log import LastRuns
-from aggregator.runs import TOLD_IN_FULL, Tally, find_due, find_next
+from aggregator.runs import LONGEST_SAMPLE, LONGEST_TEXT, TOLD_IN_FULL, Tally, find_due, find_next
 from aggregator.verdicts import PROBLEMS, Problem, Run, Verdict, decide_verdict
 from tests.feed_samples import PORTAL
 
@@ -110,6 +110,14 @@ def test_a_flood_of_problems_stays_small() -> None:
     assert len(run.reasons) == TOLD_IN_FULL + 2
     assert run.reasons[-1] == f"missing_page: {10_000 - TOLD_IN_FULL} more"
     assert run.verdict is Verdict.BLOCKED
+
+
+def test_what_a_source_sends_makes_no_long_reasons() -> None:
+    tally = Tally()
+    for _ in range(2):
+        tally.report(Problem("unknown_label", "x" * 1_000_000, "y" * 1_000_000))
+    told = f"unknown_label: {'x' * (LONGEST_TEXT - 1)}… ({'y' * (LONGEST_SAMPLE - 1)}…), 2 times"
+    assert finish(tally).reasons == (told,)
 
 
 def test_progress_is_told_at_every_count() -> None:

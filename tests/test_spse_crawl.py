@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from aggregator.archive import RunArchive
 from aggregator.config import ConfigError, parse_config
 from aggregator.database import open_database, tenders, writing
 from aggregator.models import Event, Kind, Status, Sweep
@@ -57,6 +60,29 @@ class Spoilt:
     def answer(self, request: Request) -> Response:
         response: Response = self.stand_in.answer(request)
         return replace(response, body=self.spoil(response.body)) if "pengumuman" in request.path else response
+
+
+@dataclass
+class Deaf:
+    """A stand-in whose emergency list begins anew at each page; with ``other`` the keys are new ones each time."""
+
+    stand_in: Any
+    other: bool
+    prefix: str = "/malangkota"
+    asked: int = 0
+
+    def advance(self, by: timedelta) -> None:
+        self.stand_in.advance(by)
+
+    def answer(self, request: Request) -> Response:
+        if not request.path.endswith("dt/darurat-list") or self.asked > 9:  # that a missing guard fails, not hangs
+            answer: Response = self.stand_in.answer(request)
+            return answer
+        self.asked += 1
+        answer = self.stand_in.answer(replace(request, body=re.sub(rb"start=[0-9]+", b"start=0", request.body)))
+        rows = json.loads(answer.body)["data"]
+        rows = [[f"{self.asked}{row[0]}" if self.other else row[0], *row[1:]] for row in rows]
+        return replace(answer, body=json.dumps({"data": rows}).encode())
 
 
 @dataclass
@@ -405,6 +431,38 @@ def test_robots_txt_is_asked_once_and_obeyed(tmp_path: Path) -> None:
         (run,) = crawl(config, config.portal, repository, Order(), now=NOW)
         assert run.verdict is Verdict.FAILED
         assert server.stats.pages == {"robots": 1}
+
+
+@pytest.mark.parametrize(
+    ("other", "pages", "reason"), [(False, 2, "an earlier page again"), (True, 4, "no end after 4")]
+)
+def test_a_list_without_end_is_not_read_for_ever(
+    road: Road, monkeypatch: pytest.MonkeyPatch, other: bool, pages: int, reason: str
+) -> None:
+    monkeypatch.setattr("spiders.spse.spider.MOST_PAGES", 4)
+    deaf = Deaf(road.source, other)
+    with serve([deaf]) as server:
+        portal = road.config.portal[0].model_copy(update={"url": f"{server.url}/malangkota"})
+        order = Order(kinds=(Kind.EMERGENCY,), years=(2026,))
+        (run,) = crawl(road.config, (portal,), road.repository, order, now=NOW)
+    assert (run.verdict, deaf.asked) == (Verdict.FAILED, pages)
+    assert any(told.startswith("listing: list of emergency 2026: ") and reason in told for told in run.reasons)
+
+
+def test_what_nobody_expected_of_a_portal_ends_its_own_run(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = road.config.portal[0].model_copy(update={"id": "lain"})
+
+    def fail(archive: RunArchive, *raised: object) -> None:
+        if archive._portal == "lain":
+            raise OverflowError("SQLite INTEGER")
+
+    monkeypatch.setattr(RunArchive, "close", fail)
+    order = Order(kinds=(Kind.EMERGENCY,), years=(2026,))
+    broken, alive = crawl(road.config, (other, *road.config.portal), road.repository, order, now=NOW)
+    assert (broken.portal, broken.verdict) == ("lain", Verdict.FAILED)
+    assert broken.reasons == ("errors: the run broke off: OverflowError: SQLite INTEGER",)
+    assert road.repository.find_last_start("lain") == broken.started
+    assert (alive.portal, alive.verdict) == ("malangkota", Verdict.OK)
 
 
 def test_a_broken_portal_never_stops_another(road: Road) -> None:

@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
@@ -19,8 +20,8 @@ import pytest
 import zstandard
 from scrapy.http import Response
 
-from spiders.portal import LONGEST_WAIT, retry_after
-from tests.hostile import Hostile, Reply, end_after, listening, ok, probe
+from spiders.portal import LONGEST_WAIT, SLOWEST, retry_after
+from tests.hostile import Hostile, Probe, Reply, end_after, listening, ok, probe
 from tests.road import NOW
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +216,18 @@ def test_false_words_about_an_answer_cost_no_other_page(server: Hostile, tmp_pat
     assert [name for name, how in zip(FALSE, told.values(), strict=True) if how == "answered"] == []
 
 
+STATUSES = ["99999999999999999999999", "600", "99", "-200", "2_00", "+200"]
+
+
+def test_a_status_that_http_does_not_have_is_no_answer(server: Hostile, tmp_path: Path) -> None:
+    """The archive and robots.txt keep a status in a column that does not hold every number."""
+    replies = {f"/{n}": end_after(ok(b"page", status=f"{status} OK")) for n, status in enumerate(STATUSES)}
+    told = ask(server, {**replies, "/page": ok(b"page")}, tmp_path)
+    assert told.pop("/page") == "answered"
+    assert len(told) == len(STATUSES)
+    assert all("no status of HTTP" in how for how in told.values()), told
+
+
 # What robots.txt and Retry-After ask for -------------------------------------------------------------------
 
 FAR = [f"User-agent: *\nCrawl-delay: {delay}\n" for delay in ("1e9", "601", "86400")]
@@ -264,6 +277,15 @@ def test_a_strange_robots_txt_is_read_and_obeyed(rules: bytes, server: Hostile, 
 def test_how_long_a_hostile_retry_after_is_waited_for(text: str, least: float, most: float) -> None:
     response = Response("https://a.example/", headers={"Retry-After": text.encode()})
     assert least <= retry_after(response, NOW) <= most
+
+
+def test_who_asks_to_slow_down_at_each_page_is_not_obeyed_without_end() -> None:
+    quick, asked_for = SimpleNamespace(delay=0.0), SimpleNamespace(delay=300.0)
+    spider: Any = Probe()
+    spider.crawler = SimpleNamespace(engine=SimpleNamespace(downloader=SimpleNamespace(slots={1: quick, 2: asked_for})))
+    for _ in range(100):
+        spider._slow_down()
+    assert (quick.delay, asked_for.delay) == (SLOWEST, 300.0)
 
 
 def test_cookies_do_not_pile_up(server: Hostile, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

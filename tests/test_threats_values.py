@@ -22,7 +22,7 @@ from demo.messages import Request, Response, StandIn
 from demo.satudata import TOKEN, UUID
 from spiders.crawl import Order, crawl
 from spiders.keeping import find_unkeepable
-from spiders.reading import parse_json
+from spiders.reading import ShapeError, parse_json, strictly
 from spiders.wordpress import parse_posts
 from tests.feed_samples import TENDER
 from tests.hostile import listening, ok
@@ -197,9 +197,39 @@ def test_what_cannot_be_kept_costs_no_other_row(tmp_path: Path, monkeypatch: pyt
     assert {record.tender.key for record in repository.find(ALL, NOW, WIB)} == {"o0", "o1"}
 
 
+def test_a_release_that_breaks_its_reader_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WARTA_DATABASE_URL", raising=False)
+    releases: list[dict[str, Any]] = [
+        {"ocid": f"o{n}", "id": "1", "date": "2026-11-01T00:00:00Z", "tag": ["tender"], "tender": {"title": f"Uji {n}"}}
+        for n in range(3)
+    ]
+    releases[1] |= {"parties": [{"name": "Dinas", "roles": 5}]}
+    releases[2] |= {"x": "DEEP"}
+    body = json.dumps({"releases": releases}).replace('"DEEP"', '{"a":[' * 400 + "]}" * 400).encode()
+    table = '[[portal]]\nid = "uji"\nfamily = "ocds"\nname = "Uji"\nurl = "{url}"\n[portal.options]\npaging = "file"\n'
+    with listening({"/file": ok(body)}) as server:
+        config = make_config(table, f"{server.url}/file", tmp_path)
+        [run] = crawl(config, config.portal, Repository(open_database(config.database_url)), Order(), now=NOW)
+    assert (run.verdict, run.new) == ("partial", 1)
+    assert run.reasons == (
+        "shape: o1: roles that are no list of codes (5)",
+        "shape: o2: its releases that cannot be read: RecursionError",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("x"), TypeError("x"), AttributeError("x"), KeyError("x"), RecursionError("x")]
+)
+def test_a_row_that_breaks_its_reader_is_of_a_wrong_shape(error: Exception) -> None:
+    with pytest.raises(ShapeError, match="a row that cannot be read: "), strictly("a row"):
+        raise error
+    with pytest.raises(ShapeError, match="no name"), strictly("a row"):
+        raise ShapeError("no name")
+
+
 def test_a_number_nobody_could_reckon_with_stays_text() -> None:
-    told = parse_json(b"[1e999999999, 1e-999999999, 1.5, 12, " + b"9" * 5000 + b"]", "no JSON")
-    assert told == ["1e999999999", "1e-999999999", Decimal("1.5"), 12, "9" * 5000]
+    told = parse_json(b"[1e999999999, 1e-999999999, 1e99999999999999999999, 1.5, 12, " + b"9" * 5000 + b"]", "no JSON")
+    assert told == ["1e999999999", "1e-999999999", "1e99999999999999999999", Decimal("1.5"), 12, "9" * 5000]
 
 
 def test_half_an_emoji_hides_no_post() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +15,7 @@ import pytest
 from aggregator.config import ConfigError
 from aggregator.models import Event, Kind, Known, Status, Sweep, Visit
 from aggregator.verdicts import Verdict
+from demo.messages import Request, Response
 from demo.newsroom import EVERY, Newsroom
 from demo.wordpress import FAULTS, Site
 from spiders.reading import ShapeError
@@ -123,7 +125,8 @@ def test_one_post_that_cannot_be_read_costs_no_other() -> None:
 
 def test_totals_must_be_announced() -> None:
     assert parse_totals({"X-WP-Total": b"12", "X-WP-TotalPages": b"1"}) == (12, 1)
-    for headers in ({}, {"X-WP-Total": b"12"}, {"X-WP-Total": b"many", "X-WP-TotalPages": b"1"}):
+    wrong = ({"X-WP-Total": text, "X-WP-TotalPages": b"1"} for text in (b"many", b"9" * 5000))
+    for headers in ({}, {"X-WP-Total": b"12"}, *wrong):
         with pytest.raises(ShapeError, match="without X-WP-Total"):
             parse_totals(headers)
 
@@ -306,3 +309,34 @@ def test_a_mistake_in_the_options_is_named(make_road: MakeRoad) -> None:
     with pytest.raises(ConfigError, match=r"portal blp: options\.typ: unknown key"):
         road.crawl()
     assert road.server.stats.requests == []
+
+
+# Without end ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shift", "reason"), [(0, "page 2: an earlier page again"), (10, "no end after 4 pages")])
+def test_pages_announced_without_end_are_not_read_for_ever(
+    road: NewsRoad, monkeypatch: pytest.MonkeyPatch, shift: int, reason: str
+) -> None:
+    """The same posts on each of a thousand million pages, or others on every one."""
+    monkeypatch.setattr("spiders.wordpress.MOST_PAGES", 4)
+    answer = road.server.answer
+
+    def announce_more(request: Request) -> Response:
+        page = int(request.query.get("page", "1"))
+        request.query["page"] = "1"
+        told = answer(request)
+        if told.page != "posts" or page > 9:  # so that a guard that is missing is a test that fails
+            return told
+        posts = json.loads(told.body)
+        for post in posts:
+            post["id"] += shift * 1000 * page
+        headers = [(name, "999999999" if name == "X-WP-TotalPages" else value) for name, value in told.headers]
+        return replace(told, body=json.dumps(posts).encode(), headers=tuple(headers))
+
+    road.server.answer = announce_more  # type: ignore[method-assign]
+    run = road.crawl()
+    assert run.verdict is Verdict.FAILED
+    assert f"listing: posts: {reason}" in run.reasons
+    assert road.asked("posts") <= 5
+    assert run.new == 12 * (4 if shift else 1)

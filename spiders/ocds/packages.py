@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from spiders.reading import ShapeError, clean_text, parse_json, refuse_many_values
+from spiders.reading import ShapeError, clean_text, parse_json, refuse_many_values, strictly
 
 LARGEST_ZIP = 64 * 1024 * 1024  # bytes unpacked; more is too much to hold at once
 MOST_RATIO = 100  # bytes unpacked for one packed; JSON has 10 to 25, what is above is a bomb
@@ -176,7 +176,8 @@ def _read_parts(parts: list[Any], zone: ZoneInfo, read: Callable[[Any, ZoneInfo]
     rejected: list[ShapeError] = []
     for part in parts:
         try:
-            found = read(part, zone)
+            with strictly("a release or record"):
+                found = read(part, zone)
         except ShapeError as error:
             rejected.append(error)
             if len(rejected) > MOST_REJECTED:

@@ -28,7 +28,7 @@ from spiders.ocds.tender import fingerprint, parse_tender, render_key, unknown_w
 from spiders.options import parse_options
 from spiders.own_host import find_place
 from spiders.portal import PortalSpider, Stop, Unavailable, retry_after
-from spiders.reading import ShapeError
+from spiders.reading import ShapeError, strictly
 
 LONGEST_PAUSE = 600.0  # seconds that a run sits out where the publisher says so; a longer one ends it
 MOST_PAGES = 10_000  # of one chain of links; more is a chain that never ends
@@ -80,7 +80,12 @@ class OcdsSpider(PortalSpider):
                 self._report(Problem("shape", str(error), error.sample))
                 continue
             keys.append(key)
-            reading = await self._read_again(key, releases, ended=ended)
+            try:
+                with strictly("its releases"):
+                    reading = await self._read_again(key, releases, ended=ended)
+            except ShapeError as error:
+                self.tally.report(Problem("shape", f"{ocid}: {error}", error.sample))
+                continue
             if reading:
                 yield reading
         yield Listing(kind=Kind.TENDER, year=None, keys=tuple(keys), complete=ended and self._kept_word)
@@ -198,11 +203,7 @@ class OcdsSpider(PortalSpider):
             except (Unavailable, ShapeError) as error:
                 failure = error
                 self.give_up("missing_page", f"record of {releases[0].ocid}", error)
-        try:
-            reading = self._compile(releases, mark, whole=whole)
-        except ShapeError as error:
-            self.tally.report(Problem("shape", f"{releases[0].ocid}: {error}", error.sample))
-            return None
+        reading = self._compile(releases, mark, whole=whole)
         tender = replace(reading.tender, incomplete=failure is not None)
         if known is None:
             tender = replace(tender, unread=tender.unread - _RESULTS)

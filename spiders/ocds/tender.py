@@ -207,7 +207,14 @@ def _party_name(compiled: Mapping[str, Any], reference: Mapping[str, Any], role:
     parties = _objects(compiled, "parties")
     number = reference.get("id")
     meant = [party for party in parties if number is not None and party.get("id") == number]
-    return _first_text(meant or [party for party in parties if role in (party.get("roles") or ())], "name")
+    return _first_text(meant or [party for party in parties if role in _roles(party)], "name")
+
+
+def _roles(party: Mapping[str, Any]) -> list[Any]:
+    roles = party.get("roles") or []
+    if not isinstance(roles, list):
+        raise ShapeError("roles that are no list of codes", roles)
+    return roles
 
 
 def _locations(tender: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from html import unescape
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Money, Tender
-from spiders.reading import ShapeError, clean_text, fingerprint, parse_json
+from spiders.reading import ShapeError, clean_text, fingerprint, parse_json, strictly
 
 _NOT_DEFINED = re.compile(rb"URL-NOT-DEFINED|<invalid_response", re.IGNORECASE)
 _CENT = Decimal("0.01")
@@ -89,7 +89,8 @@ def read_rows(found: Iterable[object], parse: Callable[[object], Row]) -> Page:
     wrong: list[ShapeError] = []
     for row in found:
         try:
-            rows.append(parse(row))
+            with strictly("a row"):
+                rows.append(parse(row))
         except ShapeError as error:
             wrong.append(error)
     if wrong and not rows:

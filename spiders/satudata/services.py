@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from aggregator.models import TENDER_FIELDS, Award, Category, Contract, Kind, Milestone, Money, Status, Tender
-from spiders.reading import ShapeError, fingerprint
+from spiders.reading import ShapeError, fingerprint, strictly
 from spiders.satudata.rows import Cells, Context, Page, Row, read_rows, with_tender
 from spiders.satudata.tenders import unknown_words
 from spiders.sirup.plan import find_category as find_plan_category
@@ -121,8 +121,9 @@ def _parse_values(found: Sequence[object], context: Context) -> Page:
     twice: list[str] = []
     for each in found:
         try:
-            cells = Cells(each, VALUES, ("kd_tender", "nama_penyedia", "nilai_kontrak"))
-            rows = groups[cells.key("kd_tender")]
+            with strictly("a row"):
+                cells = Cells(each, VALUES, ("kd_tender", "nama_penyedia", "nilai_kontrak"))
+                rows = groups[cells.key("kd_tender")]
         except ShapeError as error:
             wrong.append(error)
             continue

@@ -27,6 +27,7 @@ from spiders.reading import (
     parse_fragment,
     parse_json,
     parse_rupiah,
+    strictly,
     text_of,
 )
 
@@ -193,7 +194,8 @@ def parse_page(body: bytes, source: Source, zone: ZoneInfo) -> Page:
     wrong: list[ShapeError] = []
     for row in found:
         try:
-            read.append(parse(row, source, zone))
+            with strictly("a row"):
+                read.append(parse(row, source, zone))
         except ShapeError as error:
             wrong.append(error)
     if wrong and not read:

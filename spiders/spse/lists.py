@@ -24,6 +24,7 @@ from spiders.reading import (
     parse_json,
     parse_rupiah,
     parse_time,
+    strictly,
     text_of,
 )
 from spiders.spse.pages import parse_stage, parse_years, split_badges
@@ -117,7 +118,8 @@ def parse_list(body: bytes, kind: Kind) -> tuple[list[Row], list[ShapeError]]:
     wrong: list[ShapeError] = []
     for cells in rows:
         try:
-            read.append(_parse_row(cells, kind))
+            with strictly("a row"):
+                read.append(_parse_row(cells, kind))
         except ShapeError as error:
             wrong.append(error)
     if wrong and not read:

@@ -21,6 +21,7 @@ from spiders.spse import lists, pages
 from spiders.spse.tender import Details, Spot, assemble, unknown_words
 
 LENGTH = 100  # rows asked for at a time; whatever number comes is accepted
+MOST_PAGES = 2000  # of one list; the longest known have some hundred, and one that goes on for ever must end
 
 T = TypeVar("T")
 Home = Mapping[tuple[Kind, str], lists.HomeRow]
@@ -116,6 +117,8 @@ class SpseSpider(PortalSpider):
         try:
             async for rows, wrong in self._list_pages(kind, year):
                 check.refuse(wrong)
+                if check.is_repeat(rows):
+                    break
                 kept = list(check.accept(rows))
                 for row in kept:
                     self._report_unknown(f"{kind} {row.key}", row.unknown)
@@ -128,6 +131,8 @@ class SpseSpider(PortalSpider):
                     if reading:
                         yield reading
                 yield Listing(kind=kind, year=year, keys=tuple(row.key for row in kept))
+                if check.is_endless():
+                    break
         except (Unavailable, ShapeError) as error:
             # A portal without lists of a kind answers 404: no failure of the others.
             absent = isinstance(error, Unavailable) and error.missing and not check.begun
@@ -337,6 +342,8 @@ class _ListCheck:
     _twice: str = ""
     _other_year: str = ""
     _wrong: list[ShapeError] = field(default_factory=list)
+    _pages: int = 0
+    _deaf: str = ""  # why there is no use in reading on
 
     @property
     def begun(self) -> bool:
@@ -346,6 +353,19 @@ class _ListCheck:
     def refuse(self, wrong: Sequence[ShapeError]) -> None:
         """Rows that cannot be read: told, and the list is not complete."""
         self._wrong += wrong
+
+    def is_repeat(self, rows: Sequence[lists.Row]) -> bool:
+        """Whether a page brings no key that is new: a portal that does not listen to ``start`` would never end."""
+        if rows and self._keys.issuperset(row.key for row in rows):
+            self._deaf = "an earlier page again"
+        return bool(self._deaf)
+
+    def is_endless(self) -> bool:
+        """Asked after each page: whether they are more than a list can have."""
+        self._pages += 1
+        if self._pages >= MOST_PAGES:
+            self._deaf = f"no end after {self._pages} pages"
+        return bool(self._deaf)
 
     def accept(self, rows: Sequence[lists.Row]) -> Iterator[lists.Row]:
         """The rows that may be kept: each key once, none of another fiscal year."""
@@ -366,6 +386,8 @@ class _ListCheck:
     def problems(self) -> list[Problem]:
         what = f"list of {self.kind} {self.year}"
         found = []
+        if self._deaf:
+            found.append(Problem("listing", f"{what}: {self._deaf}"))
         if self._twice:
             found.append(Problem("duplicate_key", f"{what}: a key stands twice", self._twice))
         if not (self._by_number or self._by_text):

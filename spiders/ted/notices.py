@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator.models import Award, Category, Kind, Method, Milestone, Money, Status, Tender
-from spiders.reading import ShapeError, clean_text, parse_json
+from spiders.reading import ShapeError, clean_text, parse_json, strictly
 
 PUBLIC_PAGE = "https://ted.europa.eu/{}/notice/-/detail/{}"
 # The languages of the source, by the code of its values (ISO 639-3) and the one of its pages.
@@ -123,7 +123,8 @@ def parse_page(body: bytes, language: str, zone: ZoneInfo) -> Page:
     notices, broken = [], []
     for row in rows:
         try:
-            notices.append(parse_notice(row, language, zone))
+            with strictly("a row"):
+                notices.append(parse_notice(row, language, zone))
         except ShapeError as error:
             broken.append(error)
     return Page(total, token or None, len(rows), tuple(notices), tuple(broken))
