@@ -7,18 +7,19 @@ part that repeats is repeated thousands of times, and then goes on as it should 
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from re import _parser as sre  # type: ignore[attr-defined]
 from types import FrameType
 from typing import Any, NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+sre: Any = importlib.import_module("re._parser")  # private, so without types
 METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 LONG = 60_000  # characters: a linear expression needs a hundredth of PATIENCE, one that squares many times that
 PATIENCE = 0.25  # seconds of processor time for one text
