@@ -254,6 +254,15 @@ class Reader:
             self.contexts.pop().close()
 
 
+@contextmanager
+def watched(browser: Browser, *sites: str) -> Iterator[Reader]:
+    """A reader that may ask these ``sites`` only. AssertionError at the end where the browser had a complaint."""
+    reader = Reader(browser, Watch({site.rstrip("/") for site in sites}))
+    yield reader
+    reader.leave()
+    reader.watch.check()
+
+
 def find_violations(page: Page) -> list[str]:
     """What axe finds on the page as it is now: rule, and the elements that break it."""
     found = Axe().run(page, options=RULES).response["violations"]

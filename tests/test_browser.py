@@ -24,11 +24,11 @@ from tests.browser import (
     WIDE,
     Reader,
     Town,
-    Watch,
     find_violations,
     host,
     open_browser,
     open_town,
+    watched,
 )
 from tests.feed_samples import WIB
 
@@ -81,10 +81,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def reader(browser: Browser, town: Town) -> Iterator[Reader]:
     """Fails a test in which the browser complains, or asks anybody but the town's two hosts."""
-    reader = Reader(browser, Watch({town.site.rstrip("/"), town.files.rstrip("/")}))
-    yield reader
-    reader.leave()
-    reader.watch.check()
+    with watched(browser, town.site, town.files) as reader:
+        yield reader
 
 
 def list_titles(page: Page) -> list[str]:

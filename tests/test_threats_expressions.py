@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.fuzzing.checking import TooLong, bounded
 
 ROOT = Path(__file__).parents[1]
 sre: Any = importlib.import_module("re._parser")  # private, so without types
@@ -190,35 +189,15 @@ def _spell(kind: Any, value: Any) -> str:
 # The test -------------------------------------------------------------------------------------------------
 
 
-class TooSlowError(Exception):
-    """An expression that has not come to an end."""
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Ends what takes longer, in time of the processor: an expression asks for signals now and then."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlowError
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
 def find_slow(use: Use) -> str | None:
     """The beginning of a text that takes too long; None where there is none."""
     expression: re.Pattern[Any] = re.compile(use.pattern, use.flags)
     for text in sorted(make_texts(use.pattern, use.flags)):
         given = text.encode("utf-8", "replace") if isinstance(use.pattern, bytes) else text
         try:
-            with within(PATIENCE):
+            with bounded(PATIENCE):
                 _run(expression, use.method, given)
-        except TooSlowError:
+        except TooLong:
             return ascii(text[:60])
     return None
 
